@@ -1,0 +1,1 @@
+"""QANN, a lossy image codec you can look inside."""

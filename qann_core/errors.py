@@ -1,0 +1,21 @@
+"""Every error that the codec raises on purpose; catch ``QannError`` to catch them all."""
+
+
+class QannError(Exception):
+    """Base of all errors raised on purpose. Its text is one sentence meant for the user."""
+
+
+class ImageError(QannError):
+    """The input is not an image that can be read, or it is too large."""
+
+
+class BitstreamError(QannError):
+    """The file is not a .qann file, is damaged, or needs a newer version."""
+
+
+class ModelError(QannError):
+    """The weights that a file or a command asks for cannot be found or used."""
+
+
+class ParameterError(QannError):
+    """An argument is outside what is allowed."""

@@ -1,0 +1,17 @@
+"""Every bound on what a .qann file or an image may ask for, in one place and without torch.
+
+A file comes from anyone: each length in it is compared with these before memory is allocated.
+"""
+
+MIN_LEVELS = 16
+MAX_LEVELS = 512
+"""Bounds on N, the number of distinct values that the latents may take."""
+
+MAX_SIDE = 65535
+"""Longest image side, in pixels: what the header's 16-bit fields can say."""
+
+MAX_PIXELS = 64 * 1024 * 1024
+"""Largest image, in pixels (height x width): 64 binary megapixels, about 0.8 GB of latents."""
+
+MAX_PAYLOAD = 256 * 1024 * 1024
+"""Longest payload, in bytes: 32 bits per pixel of the largest image, beyond any real file."""

@@ -1,0 +1,233 @@
+"""Other codecs behind one small interface, through Pillow, for comparison with this one.
+
+JPEG is the plain standard reference: baseline, Huffman tables optimised, 4:2:0. The others run
+as a careful user would run them: WebP at its slowest method, AVIF (AV1) at speed 6.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from .errors import ImageError, ParameterError
+from .metrics import psnr
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One codec with one integer quality; a higher quality gives a larger file.
+
+    Attributes:
+        name: identifier, such as "jpeg".
+        label: how to call it on a chart, such as "JPEG".
+        min_quality, max_quality: the qualities allowed, both included.
+        sweep: qualities in increasing order that span about 24 to 38 dB on photos.
+        image_format: Pillow's name of the format.
+        options: Pillow's options for an image of the given shape at a quality.
+    """
+
+    name: str
+    label: str
+    min_quality: int
+    max_quality: int
+    sweep: tuple[int, ...]
+    image_format: str
+    options: Callable[[Shape, int], dict[str, Any]]
+
+    def encode(self, pixels: np.ndarray, quality: int) -> bytes:
+        """uint8 (H, W, 3) to the bytes of a whole file.
+
+        Raises:
+            ParameterError: when the quality is outside the codec's range.
+            ImageError: when the codec refuses the image, which may be too large for it.
+        """
+        if not self.min_quality <= quality <= self.max_quality:
+            raise ParameterError(
+                f"{self.label} quality is {quality}; it must be from {self.min_quality}"
+                f" to {self.max_quality}."
+            )
+        buffer = io.BytesIO()
+        try:
+            Image.fromarray(pixels).save(
+                buffer, self.image_format, **self.options(pixels.shape, quality)
+            )
+        except (OSError, ValueError) as error:
+            height, width = pixels.shape[:2]
+            raise ImageError(
+                f"{self.label} cannot store {width} x {height} pixels; use a smaller image."
+            ) from error
+        return buffer.getvalue()
+
+    def decode(self, data: bytes) -> np.ndarray:
+        """The bytes of a file that ``encode`` made, to uint8 (H, W, 3)."""
+        with Image.open(io.BytesIO(data), formats=[self.image_format]) as image:
+            return np.array(image.convert("RGB"))
+
+
+@dataclass(frozen=True)
+class PeerResult:
+    """What a peer made of an image at the quality that a search chose.
+
+    Attributes:
+        name: the peer's name.
+        quality: the integer quality chosen.
+        data: the file's bytes.
+        pixels: the decoded image, uint8 (H, W, 3).
+        psnr: against the original, in dB.
+        met: whether the target was met; if not, this is the nearest the peer can get.
+    """
+
+    name: str
+    quality: int
+    data: bytes
+    pixels: np.ndarray
+    psnr: float
+    met: bool
+
+
+def _jpeg_2000_options(shape: Shape, quality: int) -> dict[str, Any]:
+    """Quality 1..100 is a rate from 0.04 to 4 bits per pixel, evenly spaced in logarithm."""
+    rate = 0.04 * 100 ** ((quality - 1) / 99)
+    return {
+        "quality_mode": "rates",
+        "quality_layers": [24 / rate],
+        "irreversible": True,
+        "num_resolutions": min(6, 1 + int(math.log2(min(shape[:2])))),
+        "mct": 1,
+        "no_jp2": True,  # the bare codestream: no container to pay for
+    }
+
+
+_JPEG_SWEEP = (5, 8, 12, 18, 25, 35, 45, 55, 65, 75, 85, 92)
+
+_PILLOW_PEERS = (
+    Peer("jpeg", "JPEG", 1, 100, _JPEG_SWEEP, "JPEG",
+         lambda _, quality: {"quality": quality, "optimize": True, "subsampling": "4:2:0"}),
+    Peer("jpeg444", "JPEG 4:4:4", 1, 100, _JPEG_SWEEP, "JPEG",
+         lambda _, quality: {"quality": quality, "optimize": True, "subsampling": "4:4:4"}),
+    Peer("webp", "WebP", 0, 100, (0, 2, 6, 12, 22, 35, 48, 60, 70, 78, 84, 90), "WEBP",
+         lambda _, quality: {"quality": quality, "method": 6}),
+    Peer("avif", "AVIF", 0, 100, (5, 12, 20, 28, 36, 44, 52, 60, 68, 76, 84, 90), "AVIF",
+         lambda _, quality: {"quality": quality, "speed": 6, "subsampling": "4:2:0"}),
+    Peer("jpeg2000", "JPEG 2000", 1, 100, (6, 14, 22, 30, 38, 46, 54, 62, 70, 76, 82, 88),
+         "JPEG2000", _jpeg_2000_options),
+)  # fmt: skip
+
+_JPEG_XL = Peer("jpegxl", "JPEG XL", 1, 100, (3, 8, 14, 22, 32, 42, 52, 62, 72, 80, 86, 92), "JXL",
+                lambda _, quality: {"quality": quality, "effort": 7})  # fmt: skip
+
+
+@cache
+def available_peers() -> tuple[Peer, ...]:
+    """The peers that this installation can run; JPEG XL needs the optional pillow_jxl plugin."""
+    Image.init()
+    peers = [peer for peer in _PILLOW_PEERS if peer.image_format in Image.SAVE]
+    try:
+        importlib.import_module("pillow_jxl")  # registers its format with Pillow
+    except ImportError:
+        return tuple(peers)
+    return (*peers, _JPEG_XL)
+
+
+def peer_by_name(name: str) -> Peer:
+    """The available peer of this name.
+
+    Raises:
+        ParameterError: when there is none; names those that there are.
+    """
+    for peer in available_peers():
+        if peer.name == name:
+            return peer
+    known = ", ".join(peer.name for peer in available_peers())
+    raise ParameterError(f"There is no codec {name!r} to compare with; choose from {known}.")
+
+
+def at_bytes(peer: Peer, pixels: np.ndarray, target_bytes: int) -> PeerResult:
+    """The best quality whose file is at most ``target_bytes`` long, by bisection.
+
+    When even the smallest file is longer, that file, with ``met`` false.
+    """
+    files: dict[int, bytes] = {}
+
+    def fits(quality: int) -> bool:
+        files[quality] = peer.encode(pixels, quality)
+        return len(files[quality]) <= target_bytes
+
+    if not fits(peer.min_quality):
+        quality, met = peer.min_quality, False
+    else:
+        quality, _ = _bisect(fits, peer.min_quality, peer.max_quality + 1)
+        met = True
+    decoded = peer.decode(files[quality])
+    return PeerResult(peer.name, quality, files[quality], decoded, psnr(pixels, decoded), met)
+
+
+def at_psnr(peer: Peer, pixels: np.ndarray, target_psnr: float) -> PeerResult:
+    """The lowest quality that reaches ``target_psnr`` (in dB), by bisection.
+
+    When even the highest quality falls short, its result, with ``met`` false.
+    """
+    return _around_psnr(peer, pixels, target_psnr)[1]
+
+
+def bytes_at_psnr(peer: Peer, pixels: np.ndarray, target_psnr: float) -> float | None:
+    """The file length, in bytes, at exactly ``target_psnr`` (in dB).
+
+    Interpolated between the two neighbouring qualities, the logarithm of the length being linear
+    in dB. None when the PSNR is out of the peer's reach, above or below.
+    """
+    below, above = _around_psnr(peer, pixels, target_psnr)
+    if not above.met or (below is None and above.psnr > target_psnr):
+        return None
+    if below is None or math.isinf(above.psnr):
+        return float(len(above.data))
+    fraction = (target_psnr - below.psnr) / (above.psnr - below.psnr)
+    return len(below.data) * (len(above.data) / len(below.data)) ** fraction
+
+
+def _around_psnr(
+    peer: Peer, pixels: np.ndarray, target_psnr: float
+) -> tuple[PeerResult | None, PeerResult]:
+    """Results at neighbouring qualities: the last below the target, the first that reaches it.
+
+    The first is None when the lowest quality reaches the target already; the second is the
+    highest quality, not ``met``, when none does.
+    """
+    tried: dict[int, PeerResult] = {}
+
+    def falls_short(quality: int) -> bool:
+        data = peer.encode(pixels, quality)
+        decoded = peer.decode(data)
+        reached = psnr(pixels, decoded)
+        met = reached >= target_psnr
+        tried[quality] = PeerResult(peer.name, quality, data, decoded, reached, met)
+        return not met
+
+    if not falls_short(peer.min_quality):
+        return None, tried[peer.min_quality]
+    below, above = _bisect(falls_short, peer.min_quality, peer.max_quality + 1)
+    return tried[below], tried[min(above, peer.max_quality)]
+
+
+def _bisect(holds: Callable[[int], bool], low: int, high: int) -> tuple[int, int]:
+    """Neighbours (n, n + 1) such that ``holds(n)`` and not ``holds(n + 1)``.
+
+    ``holds(low)`` is taken to be true and ``holds(high)`` to be false; neither is called.
+    """
+    while high - low > 1:
+        middle = (low + high) // 2
+        if holds(middle):
+            low = middle
+        else:
+            high = middle
+    return low, high

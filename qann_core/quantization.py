@@ -1,0 +1,86 @@
+"""Pixel-range diversity: the number N of distinct values that the latents may take.
+
+N values cover the full dynamic range R of the latents, both ends included, so the quantization
+step is R / (N - 1). Latents become integers by a dead-zone quantizer (Sullivan 1996): magnitudes
+are rounded down a little more often than up, because for a peaked density small magnitudes are
+likelier than large ones within each bin. The LL band is flat, not peaked, and is rounded plainly.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .errors import ParameterError
+from .wavelet import LL_RANGE, Pyramid
+
+MIN_LEVELS = 16
+MAX_LEVELS = 512
+ROUNDING_OFFSET = 0.42
+"""Dead zone: a magnitude m (in steps) becomes floor(m + offset); 0.5 would be plain rounding."""
+
+
+@dataclass(frozen=True)
+class QuantizedLatents:
+    """An image as integers: all that a .qann file stores.
+
+    Attributes:
+        bands: int32 arrays (C, H, W), coarse to fine; the shapes of ``wavelet.pyramid_shapes``.
+        levels: N, the number of distinct values allowed; ``levels_range`` bounds the integers.
+        height, width: size in pixels of the image, before padding.
+        model_id: 8 hexadecimal digits naming the weights that made the latents.
+    """
+
+    bands: tuple[np.ndarray, ...]
+    levels: int
+    height: int
+    width: int
+    model_id: str
+
+
+def check_levels(levels: int) -> int:
+    """Returns N as an int.
+
+    Raises:
+        ParameterError: when it is not a whole number from MIN_LEVELS to MAX_LEVELS.
+    """
+    if isinstance(levels, bool) or int(levels) != levels or not (
+        MIN_LEVELS <= levels <= MAX_LEVELS
+    ):
+        raise ParameterError(
+            f"levels is {levels}; it must be a whole number from {MIN_LEVELS} to {MAX_LEVELS}."
+        )
+    return int(levels)
+
+
+def step_for_levels(levels: float, dynamic_range: float = LL_RANGE) -> float:
+    """The quantization step for N values over ``dynamic_range``: R / (N - 1)."""
+    return dynamic_range / (levels - 1)
+
+
+def levels_range(levels: int) -> tuple[int, int]:
+    """Smallest and largest integer in use: N values in all, around zero."""
+    return -(levels // 2), levels - 1 - levels // 2
+
+
+def dead_zone_round(scaled: Tensor, offset: float = ROUNDING_OFFSET) -> Tensor:
+    """Rounds latents already divided by the step: sign(v) * floor(|v| + offset)."""
+    return torch.sign(scaled) * torch.floor(scaled.abs() + offset)
+
+
+def quantize(pyramid: Pyramid, levels: int) -> tuple[np.ndarray, ...]:
+    """Latents of one image (batch size 1) to int32 arrays (C, H, W) with at most N values."""
+    step = step_for_levels(levels)
+    low, high = levels_range(levels)
+    bands = []
+    for index, band in enumerate(pyramid):
+        scaled = dead_zone_round(band / step, 0.5 if index == 0 else ROUNDING_OFFSET)
+        bands.append(scaled.clamp_(low, high)[0].to(torch.int32).cpu().numpy())
+    return tuple(bands)
+
+
+def dequantize(bands: tuple[np.ndarray, ...], levels: int) -> Pyramid:
+    """Integers to latents (1, C, H, W) float32, at the values that the encoder kept."""
+    step = step_for_levels(levels)
+    return tuple(torch.from_numpy(band).to(torch.float32)[None] * step for band in bands)

@@ -1,0 +1,152 @@
+"""Training photos: any folders of images, decoded once into memory and cut into random crops."""
+
+import hashlib
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from ..errors import ImageError, ParameterError
+from ..images import read_image
+
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp"}
+
+_LONG_SIDES = (1800, 1100, 700)
+"""Large photos are kept at each of these sizes, in pixels: detail differs with scale."""
+
+_LARGEST_WEIGHT = 800_000
+"""An image is drawn in proportion to its pixels, up to this many."""
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Decoded photos, uint8 (H, W, 3), split into training and validation by file name."""
+
+    training: tuple[np.ndarray, ...]
+    validation: tuple[np.ndarray, ...]
+
+
+def find_images(folders: Sequence[Path], exclude: Iterable[Path] = ()) -> list[Path]:
+    """Image files below the folders, sorted, without those in ``exclude`` and without links.
+
+    Raises:
+        ParameterError: when a folder does not exist or none of them holds an image.
+    """
+    excluded = {path.resolve() for path in exclude}
+    found: list[Path] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise ParameterError(f"{folder} is not a folder; give a folder of photos.")
+        found += (
+            path
+            for path in sorted(folder.rglob("*"))
+            if path.suffix.lower() in EXTENSIONS
+            and path.is_file()
+            and not path.is_symlink()
+            and path.resolve() not in excluded
+        )
+    if not found:
+        raise ParameterError(f"No images were found below {', '.join(map(str, folders))}.")
+    return found
+
+
+def load_photos(paths: Sequence[Path], crop: int, validation_every: int = 40) -> PhotoSet:
+    """Decodes and downscales all photos; unreadable or too small ones are left out.
+
+    About one photo in ``validation_every`` is kept for validation, chosen by a hash of its name
+    so that the split never changes.
+    """
+
+    def load(path: Path) -> tuple[list[np.ndarray], bool]:
+        digest = hashlib.sha256(path.name.encode()).digest()
+        try:
+            pixels = read_image(path).pixels
+        except ImageError:
+            return [], False
+        scaled = downscaled(pixels, weaken_jpeg=path.suffix.lower() in {".jpg", ".jpeg"}, crop=crop)
+        return scaled, digest[0] * 256 + digest[1] < 65536 // validation_every
+
+    training: list[np.ndarray] = []
+    validation: list[np.ndarray] = []
+    with ThreadPoolExecutor(2) as pool:
+        for scaled, validates in tqdm(pool.map(load, paths), "Reading photos", len(paths)):
+            (validation if validates else training).extend(scaled[-1:] if validates else scaled)
+    if not training:
+        raise ParameterError(f"No photo has both sides of {crop} pixels or more.")
+    return PhotoSet(tuple(training), tuple(validation))
+
+
+def downscaled(pixels: np.ndarray, weaken_jpeg: bool, crop: int) -> list[np.ndarray]:
+    """The versions of a photo to train on, every side at least ``crop`` pixels.
+
+    Small JPEG photos shrink by 1.25, which weakens their block artefacts; large photos become
+    several sizes.
+    """
+    height, width = pixels.shape[:2]
+    long_side = max(height, width)
+    targets = [side for side in _LONG_SIDES if side * 1.25 <= long_side]
+    if not targets:
+        targets = [round(long_side / 1.25)] if weaken_jpeg else [long_side]
+    versions = []
+    for target in targets:
+        size = max(1, round(width * target / long_side)), max(1, round(height * target / long_side))
+        if min(size) < crop and min(height, width) > crop:
+            factor = crop / min(height, width)
+            size = max(crop, round(width * factor)), max(crop, round(height * factor))
+        if min(size) < crop:
+            continue
+        versions.append(np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS)))
+    return versions
+
+
+class CropStream:
+    """Endless batches of random crops with flips and transposes, cut in a background thread.
+
+    Args:
+        photos: uint8 (H, W, 3) arrays, sides at least ``crop``.
+        crop: side of a crop in pixels.
+        batch: crops per batch.
+        seed: of the random choices; differs between processes and between resumed runs.
+    """
+
+    def __init__(self, photos: Sequence[np.ndarray], crop: int, batch: int, seed: int) -> None:
+        self._photos, self._crop, self._batch = photos, crop, batch
+        weights = np.array([min(p.shape[0] * p.shape[1], _LARGEST_WEIGHT) for p in photos], float)
+        self._weights = weights / weights.sum()
+        self._random = np.random.default_rng(seed)
+        self._ready: Queue[np.ndarray] = Queue(maxsize=4)
+        threading.Thread(target=self._fill, daemon=True).start()
+
+    def next(self) -> np.ndarray:
+        """The next batch, uint8 (B, crop, crop, 3)."""
+        return self._ready.get()
+
+    def _fill(self) -> None:
+        while True:
+            chosen = self._random.choice(len(self._photos), self._batch, p=self._weights)
+            self._ready.put(np.stack([self._cut(self._photos[i]) for i in chosen]))
+
+    def _cut(self, photo: np.ndarray) -> np.ndarray:
+        top = self._random.integers(photo.shape[0] - self._crop + 1)
+        left = self._random.integers(photo.shape[1] - self._crop + 1)
+        cut = photo[top : top + self._crop, left : left + self._crop]
+        if self._random.random() < 0.5:
+            cut = cut[:, ::-1]
+        if self._random.random() < 0.25:
+            cut = cut.transpose(1, 0, 2)
+        return cut
+
+
+def centre_crops(photos: Sequence[np.ndarray], crop: int) -> np.ndarray:
+    """One crop from the middle of every photo: uint8 (B, crop, crop, 3)."""
+    cuts = []
+    for photo in photos:
+        top, left = (photo.shape[0] - crop) // 2, (photo.shape[1] - crop) // 2
+        cuts.append(photo[top : top + crop, left : left + crop])
+    return np.stack(cuts)
