@@ -288,7 +288,7 @@ def _scale_to_8_bits(image: Image.Image, notices: list[str]) -> Image.Image:
         notices.append("Floating-point samples were scaled to 8 bits.")
     elif white == 65535:
         notices.append("16-bit samples were scaled to 8 bits.")
-    scaled = np.rint((values - black) * (255 / max(white - black, 1e-30)))
+    scaled = np.rint(255 * (values - black) / max(white - black, 1e-30))
     grey = Image.fromarray(scaled.astype(np.uint8))
     grey.info = {key: image.info[key] for key in ("icc_profile",) if key in image.info}
     return grey
@@ -301,6 +301,8 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """
     if image.has_transparency_data:
         grey = image.mode in ("1", "L", "LA", "La")
+        if image.mode == "La":  # Pillow takes this one only by way of LA
+            image = image.convert("LA")
         *colours, alpha = image.convert("RGBA").split()
         return (colours[0] if grey else Image.merge("RGB", colours)), alpha
     if image.mode in ("1", "P", "PA"):

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from .errors import ParameterError
+from .limits import MAX_LEVELS, MIN_LEVELS
 from .wavelet import LL_RANGE, Pyramid
 
-MIN_LEVELS = 16
-MAX_LEVELS = 512
 ROUNDING_OFFSET = 0.42
 """Dead zone: a magnitude m (in steps) becomes floor(m + offset); 0.5 would be plain rounding."""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,6 @@ from tqdm import tqdm
 
 from ..errors import ImageError, ParameterError
 from ..images import read_image
-
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp"}
 
 _LONG_SIDES = (1800, 1100, 700)
 """Large photos are kept at each of these sizes, in pixels: detail differs with scale."""
@@ -30,30 +28,6 @@ class PhotoSet:
 
     training: tuple[np.ndarray, ...]
     validation: tuple[np.ndarray, ...]
-
-
-def find_images(folders: Sequence[Path], exclude: Iterable[Path] = ()) -> list[Path]:
-    """Image files below the folders, sorted, without those in ``exclude`` and without links.
-
-    Raises:
-        ParameterError: when a folder does not exist or none of them holds an image.
-    """
-    excluded = {path.resolve() for path in exclude}
-    found: list[Path] = []
-    for folder in folders:
-        if not folder.is_dir():
-            raise ParameterError(f"{folder} is not a folder; give a folder of photos.")
-        found += (
-            path
-            for path in sorted(folder.rglob("*"))
-            if path.suffix.lower() in EXTENSIONS
-            and path.is_file()
-            and not path.is_symlink()
-            and path.resolve() not in excluded
-        )
-    if not found:
-        raise ParameterError(f"No images were found below {', '.join(map(str, folders))}.")
-    return found
 
 
 def load_photos(paths: Sequence[Path], crop: int, validation_every: int = 40) -> PhotoSet:

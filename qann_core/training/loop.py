@@ -16,10 +16,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from ..errors import ParameterError
+from ..files import find_images
 from ..quantization import step_for_levels
 from ..restoration import QannUNet
 from ..vae import WaveletVAE
-from .data import CropStream, PhotoSet, centre_crops, find_images, load_photos
+from .data import CropStream, PhotoSet, centre_crops, load_photos
 from .objective import STAGES, Objective, quantize_batch, scale
 from .optimizer import HybridOptimizer, rate_factor
 

@@ -1,0 +1,44 @@
+# Two commands: `make demo` shows the codec, `make test` checks everything.
+# Each sets up its virtual environment once; a stamp file says that it is current.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+
+.PHONY: demo test lint format evaluate clean
+
+demo: $(RUN_STAMP)
+	$(BIN)/python app.py
+
+test: $(DEV_STAMP) lint
+	$(BIN)/python -m pytest
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DEV_STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# IMAGES: any folder of test images
+evaluate: $(RUN_STAMP)
+	$(BIN)/qann evaluate $(IMAGES) --peers jpeg webp avif
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): requirements.txt pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet -r requirements.txt
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+$(DEV_STAMP): $(RUN_STAMP)
+	$(BIN)/pip install --quiet --editable ".[app,train,dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info
