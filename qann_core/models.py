@@ -146,11 +146,16 @@ def export_model(networks: Path, folder: Path, summary: str) -> ModelInfo:
         folder: the model folder to write; its name becomes the model's name.
         summary: one sentence for people.
     """
-    import torch
+    from safetensors.torch import load_file, save
 
-    vae, qann, _ = load_networks(networks)
-    vae.to(torch.float16).save_pretrained(folder / "vae")
-    qann.to(torch.float16).save_pretrained(folder / "qann")
+    for name in _HASHED:
+        source, target = networks / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.suffix == ".json":
+            target.write_bytes(source.read_bytes())
+        else:
+            tensors = {key: tensor.half() for key, tensor in load_file(source).items()}
+            target.write_bytes(save(tensors, metadata={"format": "pt"}))
     info = ModelInfo(folder.name, folder_digest(folder), summary)
     (folder / "model.json").write_text(json.dumps(asdict(info), indent=2) + "\n")
     return info

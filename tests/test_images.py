@@ -170,8 +170,10 @@ class TestModes:
             image = Image.new("RGB", (4, 3), colour).quantize(2)
             image.putalpha(51)
         else:
-            image = Image.new("LA", (4, 3), (0, 51)) if grey else Image.new(
-                "RGBA", (4, 3), (*colour, 51)
+            image = (
+                Image.new("LA", (4, 3), (0, 51))
+                if grey
+                else Image.new("RGBA", (4, 3), (*colour, 51))
             )
             image = image.convert(mode)
         assert image.mode == mode

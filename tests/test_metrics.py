@@ -110,7 +110,7 @@ class TestMsSsim:
 
     def test_equals_the_definition(self):
         """Wang 2003 written out with scikit-image at each scale, on one grey image."""
-        grey = photo_like(192, 208)[..., :1].repeat(3, 2)
+        grey = photo_like(192, 224)[..., :1].repeat(3, 2)
         other = noisy(grey[..., :1], 25).repeat(3, 2)
         a, b = grey[..., 0].astype(float), other[..., 0].astype(float)
         product = 1.0

@@ -74,7 +74,7 @@ def test_too_large_for_the_format():
 
 class TestAtBytes:
     @pytest.mark.parametrize("name", QUICK)
-    @pytest.mark.parametrize("target", [1500, 4000, 9000])
+    @pytest.mark.parametrize("target", [1500, 3000, 5500])
     def test_is_the_best_that_fits(self, name, target):
         peer = peer_by_name(name)
         result = at_bytes(peer, PHOTO, target)

@@ -221,6 +221,7 @@ class TrainingRun:
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "progress": asdict(self.progress),
+            "processes": self.accelerator.num_processes,
         }
         temporary = self.folder / "state.pt.tmp"
         torch.save(state, temporary)

@@ -1,0 +1,124 @@
+"""The command, as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from qann_core import Codec, bitstream
+from qann_core.cli import main
+
+
+@pytest.fixture
+def picture(tmp_path: Path, photo: np.ndarray) -> Path:
+    path = tmp_path / "photo.png"
+    Image.fromarray(photo).save(path)
+    return path
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def test_compress_info_decompress(
+    picture: Path, codec: Codec, photo: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed, output = picture.with_suffix(".qann"), picture.with_name("out.png")
+    assert run("compress", picture, packed, "--levels", 80) == 0
+    assert packed.read_bytes() == codec.pack(codec.encode(photo), 80)
+    capsys.readouterr()
+    assert run("info", packed, "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["levels"] == 80
+    assert (facts["width"], facts["height"]) == (203, 133)
+    assert facts["total_bytes"] == packed.stat().st_size
+    assert facts["model"] == "default"
+    assert run("decompress", packed, output) == 0
+    expected = codec.decode(bitstream.unpack(packed.read_bytes()))
+    assert np.array_equal(np.asarray(Image.open(output)), expected)
+
+
+def test_targets(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packed = picture.with_suffix(".qann")
+    assert run("compress", picture, packed, "--bpp", 1.5) == 0
+    assert bitstream.read_header(packed.read_bytes()).bits_per_pixel <= 1.5
+    assert run("compress", picture, packed, "--bpp", 0.0001, "--force") == 2
+    assert "cannot be reached" in capsys.readouterr().err
+    assert bitstream.read_header(packed.read_bytes()).bits_per_pixel <= 1.5, "kept as it was"
+
+
+def test_nothing_is_overwritten_unasked(
+    picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = picture.with_suffix(".qann")
+    packed.write_bytes(b"mine")
+    assert run("compress", picture, packed) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert packed.read_bytes() == b"mine"
+    assert run("compress", picture, packed, "--force") == 0
+    assert packed.read_bytes()[:4] == b"QANN"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [(b"", "not a .qann"), (b"\xff\xd8\xff\xe0 jpeg", "not a .qann"), (b"QANN\x01", "cut short")],
+)
+def test_bad_files(
+    tmp_path: Path, content: bytes, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.qann"
+    bad.write_bytes(content)
+    for command in (("info", bad), ("decompress", bad, tmp_path / "out.png")):
+        assert run(*command) == 2
+        error = capsys.readouterr().err
+        assert complaint in error
+        assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [bad], "nothing was written"
+
+
+def test_missing_input_and_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("compress", tmp_path / "none.png", tmp_path / "x.qann") == 2
+    assert "does not exist" in capsys.readouterr().err
+    assert run("info", tmp_path / "none.qann") == 2
+    assert run("evaluate", tmp_path / "none") == 2
+    assert run("evaluate", tmp_path) == 2
+    assert "No images" in capsys.readouterr().err
+
+
+def test_evaluate_writes_table_json_and_csv(
+    picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = picture.parent, picture.parent / "out.json"
+    table = picture.parent / "out.csv"
+    levels = [32, 64, 96, 192, 384]
+    assert run("evaluate", folder, "--levels", *levels, "--peers", "jpeg", "--json", out,
+               "--csv", table) == 0  # fmt: skip
+    result = json.loads(out.read_text())
+    assert result["images"] == 1
+    assert [row["levels"] for row in result["mean"]] == levels
+    assert all(row["psnr_restored"] > row["psnr_quantized"] for row in result["mean"])
+    assert result["per_image"][0]["image"] == "photo.png"
+    assert isinstance(result["bd_rate_psnr"]["jpeg"], float)
+    assert len(table.read_text().splitlines()) > 10
+    assert "| BD-rate" in capsys.readouterr().out
+
+
+def test_the_module_is_the_command_and_starts_without_torch(tmp_path: Path) -> None:
+    blocked = tmp_path / "torch.py"
+    blocked.write_text("raise ImportError('torch must not be imported for this')")
+    (tmp_path / "empty.qann").write_bytes(b"")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    for arguments, status in ((["--help"], 0), (["info", str(tmp_path / "empty.qann")], 2)):
+        done = subprocess.run(
+            [sys.executable, "-m", "qann_core", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == status, done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,134 @@
+"""The networks: day-zero identity, bounds, locality, other latents, and what they are told."""
+
+import pytest
+import torch
+
+from qann_core import wavelet
+from qann_core.blocks import WindowAttention
+from qann_core.restoration import CORRECTION_LIMIT, QannUNet
+from qann_core.vae import LogisticMixturePrior, WaveletVAE
+
+SMALL = {"widths": (8, 8, 12, 16), "embedding_channels": 16, "attention_heads": 2}
+
+
+def integers(height: int = 64, width: int = 96) -> wavelet.Pyramid:
+    torch.manual_seed(1)
+    return tuple(
+        torch.randint(-3, 4, (1, *shape)).float() for shape in wavelet.pyramid_shapes(height, width)
+    )
+
+
+def disturb(network: torch.nn.Module) -> None:
+    """Moves all weights off their zero initialisation."""
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+
+
+@torch.no_grad()
+def test_an_untrained_vae_is_the_plain_wavelet() -> None:
+    vae = WaveletVAE((8, 8, 8, 8), (1, 1), (8, 8, 8, 8), (0, 1))
+    image = torch.rand(2, 3, 32, 64) * 255 - 127.5
+    latents = vae.analysis(image)
+    assert all(torch.equal(a, b) for a, b in zip(latents, wavelet.forward(image), strict=True))
+    assert torch.allclose(vae(image), image, atol=1e-3)
+
+
+@torch.no_grad()
+def test_residuals_are_bounded() -> None:
+    vae = WaveletVAE((8, 8, 8, 8), (1, 1), (8, 8, 8, 8), (0, 1))
+    disturb(vae)
+    image = torch.rand(1, 3, 32, 32) * 1e6
+    plain = wavelet.forward(image)
+    residual = vae.encoder(plain)
+    assert all(band.abs().max() <= 32 for band in residual)
+    assert any(band.abs().max() > 0 for band in residual)
+
+
+@torch.no_grad()
+def test_an_untrained_qann_corrects_nothing() -> None:
+    corrections = QannUNet(**SMALL)(integers(), torch.tensor([64.0]))
+    assert all(band.abs().max() == 0 for band in corrections)
+
+
+@torch.no_grad()
+def test_corrections_are_bounded_and_depend_on_what_the_network_is_told() -> None:
+    qann = QannUNet(**SMALL)
+    disturb(qann)
+    quantized = integers()
+    first, second = (qann(quantized, torch.tensor([n])) for n in (40.0, 200.0))
+    assert [band.shape for band in first] == [band.shape for band in quantized]
+    assert all(band.abs().max() <= CORRECTION_LIMIT for band in first)
+    # N also scales the LL band's input, so the embedding is tested on a network without LL.
+    details = (torch.zeros_like(quantized[0]), *quantized[1:])
+    first, second = (qann(details, torch.tensor([n])) for n in (40.0, 200.0))
+    assert (first[-1] - second[-1]).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_without_an_embedding_the_network_is_not_told() -> None:
+    qann = QannUNet(**{**SMALL, "embedding_channels": 0})
+    disturb(qann)
+    quantized = integers()
+    details = (torch.zeros_like(quantized[0]), *quantized[1:])
+    first, second = (qann(details, torch.tensor([n])) for n in (40.0, 200.0))
+    assert torch.equal(first[-1], second[-1])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(8, 8), (5, 7), (1, 1)])
+def test_one_tensor_latents_of_another_vae(size: tuple[int, int]) -> None:
+    qann = QannUNet((4,), (0,), widths=(8, 8, 8), embedding_channels=16, attention_heads=2)
+    disturb(qann)
+    latents = (torch.randint(-20, 20, (2, 4, *size)).float(),)
+    (correction,) = qann(latents, torch.tensor([32.0, 64.0]))
+    assert correction.shape == latents[0].shape
+    assert correction.abs().max() > 0
+
+
+@torch.no_grad()
+def test_attention_stays_within_its_window() -> None:
+    attention = WindowAttention(8, 2, window=4)
+    disturb(attention)
+    x = torch.randn(1, 8, 6, 9)
+    changed = x.clone()
+    changed[..., 0, 0] += 1
+    difference = (attention(changed) - attention(x)).abs().amax((0, 1))
+    assert difference[:4, :4].min() > 0
+    assert difference[4:].max() == 0
+    assert difference[:, 4:].max() == 0
+
+
+@torch.no_grad()
+def test_attention_ignores_the_margin_it_pads() -> None:
+    attention = WindowAttention(8, 2, window=4)
+    disturb(attention)
+    x = torch.randn(1, 8, 4, 3)
+    tokens = x.flatten(2).transpose(1, 2)
+    q, k, v = (
+        part.unflatten(-1, (2, 4)).transpose(1, 2) for part in attention.qkv(tokens).chunk(3, -1)
+    )
+    weights = (q @ k.transpose(-1, -2) / 2).softmax(-1)
+    mixed = attention.out((weights @ v).transpose(1, 2).flatten(2))
+    expected = x + mixed.transpose(1, 2).unflatten(2, (4, 3))
+    assert torch.allclose(attention(x), expected, atol=1e-5)
+
+
+def test_the_prior_is_a_probability() -> None:
+    prior = LogisticMixturePrior(channels=(1, 1))
+    step = torch.tensor([10.0])
+    # 0 for LL costs a constant; the detail's integers must have a total probability of one.
+    constant = prior((torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)), step)
+    total = 0.0
+    zero_bits = None
+    for q in range(-60, 61):
+        bits = prior((torch.zeros(1, 1, 1, 1), torch.full((1, 1, 1, 1), q * 10.0)), step)
+        if q == 0:
+            zero_bits = bits
+        total += 2.0 ** (constant - bits).item()
+    assert zero_bits is not None
+    # total = sum P(q) / P(0), and P(0) < 1, so multiplying by P(0) gives one.
+    scales, weights = prior.log_scale.exp()[1], prior.logit.softmax(-1)[1]
+    p_zero = (weights * torch.tanh(5 / (2 * scales))).sum().item()
+    assert abs(total * p_zero - 1) < 1e-3

@@ -1,0 +1,172 @@
+"""Training: data, one process, resuming, and two processes, on small photos."""
+
+import csv
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from qann_core.errors import ParameterError
+from qann_core.quantization import ROUNDING_OFFSET
+from qann_core.restoration import QannUNet
+from qann_core.training.data import CropStream, PhotoSet, downscaled, load_photos
+from qann_core.training.loop import TrainingOptions, TrainingRun, stage_at
+from qann_core.training.objective import Objective, quantize_batch
+from qann_core.training.optimizer import HybridOptimizer, rate_factor
+from qann_core.vae import WaveletVAE
+
+
+def small_networks() -> tuple[WaveletVAE, QannUNet]:
+    torch.manual_seed(0)
+    return (
+        WaveletVAE((8, 8, 8, 8), (1, 1), (8, 8, 8, 8), (0, 1)),
+        QannUNet(widths=(8, 8, 8, 16), embedding_channels=16, attention_heads=2),
+    )
+
+
+@pytest.fixture
+def photos(photo: np.ndarray) -> PhotoSet:
+    return PhotoSet((photo, photo[::-1].copy()), (photo[:, ::-1].copy(),))
+
+
+def options(**changes: object) -> TrainingOptions:
+    settings = {"steps": 4, "batch": 2, "crop": 64, "skeleton_share": 0.25, "finish_share": 0.25}
+    return TrainingOptions(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+def test_stages_share_the_budget() -> None:
+    settings = options()
+    assert stage_at(0.0, settings) == ("skeleton", 0.0)
+    assert stage_at(0.5, settings) == ("joint", 0.5)
+    assert stage_at(0.76, settings)[0] == "finish"
+    assert stage_at(0.3, options(skeleton_share=0.0))[0] == "joint"
+
+
+def test_the_learning_rate_ends_near_zero() -> None:
+    assert rate_factor(1.0, "joint", 10**6) < 0.01
+    assert rate_factor(1.0, "finish", 10**6) < 0.01
+    assert rate_factor(0.0, "joint", 0) < rate_factor(0.0, "joint", 10**6)
+
+
+def test_a_run_trains_logs_saves_and_resumes(tmp_path: Path, photos: PhotoSet) -> None:
+    TrainingRun(tmp_path, photos, options(), *small_networks()).run()
+    rows = list(csv.DictReader((tmp_path / "log.csv").open()))
+    assert [row["levels"] for row in rows] == ["40", "88", "196"]
+    assert all(float(row["bpp"]) > 0 and float(row["psnr_restored"]) > 10 for row in rows)
+    assert json.loads((tmp_path / "options.json").read_text())["crop"] == 64
+    trained = QannUNet.from_pretrained(tmp_path / "model" / "qann", low_cpu_mem_usage=False)
+    assert trained.config.widths == [8, 8, 8, 16]
+
+    resumed = TrainingRun(tmp_path, photos, options(steps=6), *small_networks())
+    assert resumed.progress.step == 4
+    states = resumed.optimizer.state_dict()["muon"]["state"].values()
+    assert any(state["momentum_buffer"].abs().max() > 0 for state in states)
+    resumed.run()
+    assert resumed.progress.step == 6
+
+
+def test_training_lowers_the_loss(photos: PhotoSet) -> None:
+    objective = Objective(*small_networks())
+    optimizer = HybridOptimizer(objective)
+    crops = CropStream(photos.training, 64, 4, seed=1)
+    images = torch.from_numpy(crops.next()).permute(0, 3, 1, 2).float() - 127.5
+    levels = torch.full((4,), 64.0)
+    losses = []
+    for _ in range(30):
+        loss, _ = objective(images, levels, "skeleton")
+        loss.backward()
+        optimizer.step(0.5)
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(1, abs=0.05), "starts as the identity"
+    assert losses[-1] < 0.98 * losses[0]
+
+
+def test_the_joint_stage_moves_every_part(photos: PhotoSet) -> None:
+    objective = Objective(*small_networks())
+    optimizer = HybridOptimizer(objective)
+    before = {name: p.detach().clone() for name, p in objective.named_parameters()}
+    images = torch.from_numpy(CropStream(photos.training, 64, 2, 1).next())
+    images = images.permute(0, 3, 1, 2).float() - 127.5
+    for _ in range(3):
+        loss, figures = objective(images, torch.tensor([40.0, 200.0]), "joint")
+        loss.backward()
+        optimizer.step(1.0)
+    assert figures[0] > 0
+    for part in ("vae.encoder", "vae.decoder", "vae.prior", "qann"):
+        names = [name for name in before if name.startswith(part)]
+        after = dict(objective.named_parameters())
+        assert any(not torch.equal(before[name], after[name]) for name in names), part
+
+
+def test_gradients_that_are_not_finite_change_nothing(photos: PhotoSet) -> None:
+    objective = Objective(*small_networks())
+    optimizer = HybridOptimizer(objective)
+    before = [p.detach().clone() for p in objective.parameters()]
+    for parameter in objective.parameters():
+        parameter.grad = torch.full_like(parameter, float("nan"))
+    optimizer.step(1.0)
+    assert all(torch.equal(a, b) for a, b in zip(before, objective.parameters(), strict=True))
+
+
+def test_training_rounds_as_the_codec_does() -> None:
+    latents = (torch.tensor([0.55]).view(1, 1, 1, 1),) * 2
+    ll, detail = quantize_batch(latents, torch.tensor([1.0]))
+    assert (ll.item(), detail.item()) == (1.0, 0.0 if ROUNDING_OFFSET < 0.45 else 1.0)
+
+
+def test_small_jpegs_shrink_and_large_photos_come_in_several_sizes() -> None:
+    small = np.zeros((375, 500, 3), np.uint8)
+    assert [v.shape[:2] for v in downscaled(small, True, 256)] == [(300, 400)]
+    assert [v.shape[:2] for v in downscaled(small, False, 256)] == [(375, 500)]
+    large = np.zeros((2000, 3000, 3), np.uint8)
+    assert [max(v.shape) for v in downscaled(large, True, 256)] == [1800, 1100, 700]
+    assert downscaled(np.zeros((100, 400, 3), np.uint8), True, 256) == []
+
+
+def test_crops_come_from_the_photos(photos: PhotoSet) -> None:
+    stream = CropStream(photos.training, 32, 3, seed=5)
+    first, second = stream.next(), stream.next()
+    assert first.shape == (3, 32, 32, 3)
+    assert not np.array_equal(first, second)
+    again = CropStream(photos.training, 32, 3, seed=5)
+    assert np.array_equal(again.next(), first)
+
+
+def test_photos_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"not a picture")
+    with pytest.raises(ParameterError, match="64 pixels"):
+        load_photos([tmp_path / "broken.png"], 64)
+
+
+def test_two_processes_train_together(tmp_path: Path, photo: np.ndarray) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index in range(3):
+        Image.fromarray(np.roll(photo, index * 30, 1)).save(folder / f"{index}.png")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+            "--master-port", str(port), "-m", "qann_core", "train",
+            str(folder), "--out", str(tmp_path / "run"), "--steps", "2", "--batch", "1",
+            "--crop", "64", "--skeleton-share", "0.5", "--finish-share", "0",
+        ],
+        env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
+    assert state["progress"]["step"] == 2
+    assert state["processes"] == 2
+    assert (tmp_path / "run" / "model" / "qann" / "config.json").exists()
