@@ -23,6 +23,7 @@ from ..vae import WaveletVAE
 from .data import CropStream, PhotoSet, centre_crops, load_photos
 from .objective import STAGES, Objective, quantize_batch, scale
 from .optimizer import HybridOptimizer, rate_factor
+from .report import draw_curves
 
 VALIDATION_LEVELS = (40, 88, 196)
 CSV_FIELDS = (
@@ -154,6 +155,8 @@ class TrainingRun:
         if main:
             self.validate()
             self.save()
+            if self._validation is not None:
+                draw_curves(self.folder / "log.csv", self.folder / "curves.png")
         self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
 

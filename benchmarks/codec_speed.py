@@ -1,0 +1,67 @@
+"""Seconds and peak memory of every stage on one image, beside AVIF and JPEG in the same run.
+
+    python benchmarks/codec_speed.py IMAGE [--levels N] [--repeat K]
+
+Weights are loaded first; the medians of K runs are printed. Machines differ: quote the ratios.
+"""
+
+import argparse
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from qann_core import Codec, read_image
+from qann_core.peers import at_bytes, peer_by_name
+
+
+def median_seconds(work: Callable[[], object], repeat: int) -> float:
+    """Median wall time of ``repeat`` calls, after one that does not count."""
+    work()
+    times = []
+    for _ in range(repeat):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("image", type=Path)
+    parser.add_argument("--levels", type=int, default=96)
+    parser.add_argument("--repeat", type=int, default=7)
+    options = parser.parse_args()
+    codec = Codec.load()
+    pixels = read_image(options.image).pixels
+    latents = codec.encode(pixels)
+    data = codec.pack(latents, options.levels)
+    quantized = codec.unpack(data)
+    stages: dict[str, Callable[[], object]] = {
+        "encode (image to latents)": lambda: codec.encode(pixels),
+        "pack (quantize, Brotli)": lambda: codec.pack(latents, options.levels),
+        "unpack": lambda: codec.unpack(data),
+        "decode and restore": lambda: codec.decode(quantized),
+        "decode, quantized only": lambda: codec.decode(quantized, restore=False),
+    }
+    for name in ("avif", "jpeg"):
+        peer = peer_by_name(name)
+        quality = at_bytes(peer, pixels, len(data)).quality
+        coded = peer.encode(pixels, quality)
+        stages[f"{peer.label} encode, same bytes"] = lambda p=peer, q=quality: p.encode(pixels, q)
+        stages[f"{peer.label} decode"] = lambda p=peer, c=coded: p.decode(c)
+    height, width = pixels.shape[:2]
+    print(f"{width} x {height}, N = {options.levels}, {len(data)} bytes, ", end="")
+    print(f"{torch.get_num_threads()} threads, medians of {options.repeat}")
+    for stage, work in stages.items():
+        print(f"{stage:28s} {median_seconds(work, options.repeat):8.3f} s")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"{'peak memory':28s} {peak:8.2f} GB")
+
+
+if __name__ == "__main__":
+    main()
