@@ -6,6 +6,7 @@ crop or tile that the network happens to see.
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,8 @@ class LevelEmbedding(nn.Module):
 
     The sinusoids follow Vaswani et al. 2017 (and the time embedding of Ho et al. 2020).
     """
+
+    frequencies: Tensor
 
     def __init__(self, channels: int, frequencies: int = 8) -> None:
         super().__init__()
@@ -169,14 +172,16 @@ class UNet(nn.Module):
 
         ``None`` stands at levels without channels. h and w are multiples of 2^(levels - 1).
         """
+        assert inputs[0] is not None
+        hidden: Tensor = self.stems[0](inputs[0])
         skips: list[Tensor] = []
-        hidden: Tensor | None = None
-        for level, (stem, blocks) in enumerate(zip(self.stems, self.down_blocks, strict=True)):
-            given = inputs[level]
-            below = self.downs[level - 1](hidden) if hidden is not None else None
-            read = stem(given) if given is not None else None
-            hidden = read if below is None else below if read is None else below + read
-            for block in blocks:
+        for level, blocks in enumerate(self.down_blocks):
+            if level > 0:
+                hidden = self.downs[level - 1](hidden)
+                given = inputs[level]
+                if given is not None:
+                    hidden = hidden + self.stems[level](given)
+            for block in cast(nn.ModuleList, blocks):
                 hidden = block(hidden, embedding)
             skips.append(hidden)
         if self.attention is not None:
@@ -185,7 +190,7 @@ class UNet(nn.Module):
         for level in reversed(range(len(skips))):
             if level < len(skips) - 1:
                 hidden = skips[level] + self.ups[level](hidden)
-            for block in self.up_blocks[level]:
+            for block in cast(nn.ModuleList, self.up_blocks[level]):
                 hidden = block(hidden, embedding)
             if isinstance(self.heads[level], nn.Conv2d):
                 outputs[level] = self.heads[level](hidden)

@@ -19,6 +19,8 @@ from .errors import ParameterError, QannError
 from .limits import MAX_LEVELS, MIN_LEVELS
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .codec import Codec, Latents
 
 DEFAULT_LEVELS = (32, 48, 64, 96, 128, 192, 256)
@@ -157,7 +159,9 @@ def _compress(options: argparse.Namespace) -> None:
     )
 
 
-def _search(codec: Codec, latents: Latents, pixels, options: argparse.Namespace):
+def _search(
+    codec: Codec, latents: Latents, pixels: np.ndarray, options: argparse.Namespace
+) -> tuple[bytes, int]:
     from tqdm import tqdm
 
     from .search import levels_for_bpp, levels_for_psnr

@@ -7,6 +7,7 @@ likelier than large ones within each bin. The LL band is flat, not peaked, and i
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -44,8 +45,10 @@ def check_levels(levels: int) -> int:
     Raises:
         ParameterError: when it is not a whole number from MIN_LEVELS to MAX_LEVELS.
     """
-    if isinstance(levels, bool) or int(levels) != levels or not (
-        MIN_LEVELS <= levels <= MAX_LEVELS
+    if (
+        isinstance(levels, bool)
+        or int(levels) != levels
+        or not (MIN_LEVELS <= levels <= MAX_LEVELS)
     ):
         raise ParameterError(
             f"levels is {levels}; it must be a whole number from {MIN_LEVELS} to {MAX_LEVELS}."
@@ -53,9 +56,12 @@ def check_levels(levels: int) -> int:
     return int(levels)
 
 
-def step_for_levels(levels: float, dynamic_range: float = LL_RANGE) -> float:
-    """The quantization step for N values over ``dynamic_range``: R / (N - 1)."""
-    return dynamic_range / (levels - 1)
+_Number = TypeVar("_Number", float, Tensor)
+
+
+def step_for_levels(levels: _Number) -> _Number:
+    """The quantization step for N values over the latents' full range: R / (N - 1)."""
+    return LL_RANGE / (levels - 1)
 
 
 def levels_range(levels: int) -> tuple[int, int]:

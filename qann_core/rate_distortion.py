@@ -54,7 +54,7 @@ class Point:
         n_bytes: length of the whole file.
         psnr: dB, over RGB; infinity when lossless.
         ssim: at most 1.
-        ms_ssim: at most 1; None when not asked for or not defined (a short side).
+        ms_ssim: at most 1; None where a side is too short for it.
     """
 
     codec: str
@@ -209,7 +209,6 @@ def sweep_codec(
     codec: LossyCodec,
     pixels: np.ndarray,
     levels_list: Iterable[int],
-    with_ms_ssim: bool = False,
 ) -> Iterator[Point]:
     """Points of this codec, two for each N: "quantized", then "restored", from the same file.
 
@@ -221,20 +220,19 @@ def sweep_codec(
         quantized = codec.unpack(data)
         for name in (QUANTIZED, RESTORED):
             decoded = codec.decode(quantized, restore=name == RESTORED)
-            yield _measure(name, levels, len(data), pixels, decoded, with_ms_ssim)
+            yield _measure(name, levels, len(data), pixels, decoded)
 
 
 def sweep_peer(
     peer: Peer,
     pixels: np.ndarray,
     qualities: Iterable[int] | None = None,
-    with_ms_ssim: bool = False,
 ) -> Iterator[Point]:
     """Points of a peer, one for each quality; by default those of ``peer.sweep``."""
     for quality in peer.sweep if qualities is None else qualities:
         data = peer.encode(pixels, quality)
         decoded = peer.decode(data)
-        yield _measure(peer.name, quality, len(data), pixels, decoded, with_ms_ssim)
+        yield _measure(peer.name, quality, len(data), pixels, decoded)
 
 
 def evaluate(
@@ -271,10 +269,9 @@ def _measure(
     n_bytes: int,
     pixels: np.ndarray,
     decoded: np.ndarray,
-    with_ms_ssim: bool,
 ) -> Point:
     height, width = pixels.shape[:2]
-    defined = with_ms_ssim and min(height, width) >= MS_SSIM_MIN_SIDE
+    defined = min(height, width) >= MS_SSIM_MIN_SIDE
     return Point(
         codec=codec,
         setting=setting,
@@ -333,6 +330,7 @@ def _rows(points: Iterable[Point]) -> list[dict[str, Any]]:
             )
             row[f"psnr_{point.codec}"] = point.psnr
             row[f"ssim_{point.codec}"] = point.ssim
+            row[f"ms_ssim_{point.codec}"] = point.ms_ssim
     return list(rows.values())
 
 
@@ -343,6 +341,7 @@ def _peer_row(point: Point) -> dict[str, Any]:
         "n_bytes": point.n_bytes,
         "psnr": point.psnr,
         "ssim": point.ssim,
+        "ms_ssim": point.ms_ssim,
     }
 
 

@@ -69,9 +69,11 @@ def _merge(low: Tensor, high: Tensor, dim: int) -> Tensor:
     high = high - _GAMMA * (low + _next(low, dim))
     low = low - _BETA * (high + _previous(high, dim))
     high = high - _ALPHA * (low + _next(low, dim))
-    return torch.stack((low, high), dim).flatten(-2) if dim == -1 else torch.stack(
-        (low, high), -2
-    ).flatten(-3, -2)
+    return (
+        torch.stack((low, high), dim).flatten(-2)
+        if dim == -1
+        else torch.stack((low, high), -2).flatten(-3, -2)
+    )
 
 
 def forward(image: Tensor) -> Pyramid:

@@ -52,9 +52,7 @@ def test_targets(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert bitstream.read_header(packed.read_bytes()).bits_per_pixel <= 1.5, "kept as it was"
 
 
-def test_nothing_is_overwritten_unasked(
-    picture: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_is_overwritten_unasked(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     packed = picture.with_suffix(".qann")
     packed.write_bytes(b"mine")
     assert run("compress", picture, packed) == 2

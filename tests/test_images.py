@@ -88,13 +88,13 @@ def matrix_profile(red, green, blue, curve=2.2):
 
 
 def cmyk_profile():
-    """A printer whose black ink alone prints: L = 100 (1 - K), the other inks are invisible."""
+    """A scanned print whose black ink alone is seen, L = 100 to 20; other inks are invisible."""
     ramp = bytes(range(256))
-    grid = b"".join(bytes((0 if k else 255, 128, 128)) for _ in range(8) for k in (0, 1))
+    grid = b"".join(bytes((51 if k else 255, 128, 128)) for _ in range(8) for k in (0, 1))
     identity = struct.pack(">9i", *(65536 if i % 4 == 0 else 0 for i in range(9)))
     lut = b"mft1\0\0\0\0" + bytes((4, 3, 2, 0)) + identity + ramp * 4 + grid + ramp * 3
     tags = {b"wtpt": xyz(0.9642, 1.0, 0.8249), b"A2B0": lut, b"A2B1": lut}
-    return icc_profile(b"prtr", b"CMYK", tags, b"Lab ")
+    return icc_profile(b"scnr", b"CMYK", tags, b"Lab ")
 
 
 class TestFormats:
@@ -136,6 +136,12 @@ class TestFormats:
         loaded = read_image(data)
         assert np.abs(loaded.pixels.astype(int) - (255, 0, 0)).max() <= 4
         assert loaded.notices == ("Only the first frame was used.",)
+
+    def test_second_picture_of_a_phone_is_no_frame(self):
+        photo = Image.fromarray(gradient())
+        data = saved(photo, "MPO", save_all=True, append_images=[photo.resize((8, 8))])
+        loaded = read_image(data)
+        assert loaded.pixels.shape == gradient().shape and loaded.notices == ()
 
     def test_path_string_and_file_object(self, tmp_path):
         path = tmp_path / "a photo é.png"
@@ -323,7 +329,7 @@ class TestProfiles:
             loaded = read_image(saved(image, "PNG", icc_profile=profile))
             np.testing.assert_allclose(loaded.pixels[0, 0], 128, atol=2)
 
-    def test_cmyk_profile(self):
+    def test_cmyk_profile_with_its_black_mapped_to_black(self):
         for black, expected in ((0, 255), (255, 0)):
             image = Image.new("CMYK", (16, 16), (255, 0, 255, black))
             data = saved(image, "TIFF", icc_profile=cmyk_profile())

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.ndimage import correlate
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from qann_core.errors import ImageError, ParameterError
@@ -108,9 +109,10 @@ class TestMsSsim:
         assert values[0] == pytest.approx(1, abs=1e-6)
         assert values == sorted(values, reverse=True) and values[-1] < values[0] - 0.05
 
-    def test_equals_the_definition(self):
+    @pytest.mark.parametrize(("height", "width"), [(192, 224), (171, 185)])
+    def test_equals_the_definition(self, height, width):
         """Wang 2003 written out with scikit-image at each scale, on one grey image."""
-        grey = photo_like(192, 224)[..., :1].repeat(3, 2)
+        grey = photo_like(height, width)[..., :1].repeat(3, 2)
         other = noisy(grey[..., :1], 25).repeat(3, 2)
         a, b = grey[..., 0].astype(float), other[..., 0].astype(float)
         product = 1.0
@@ -121,8 +123,19 @@ class TestMsSsim:
                 data_range=255, K1=0.01 if scale == 4 else 1e6,
             )  # fmt: skip
             product *= value**weight
-            a, b = (x.reshape(x.shape[0] // 2, 2, -1, 2).mean((1, 3)) for x in (a, b))
-        assert ms_ssim(grey, other) == pytest.approx(product, abs=1e-4)
+            # The authors' program: a 2 x 2 mean with symmetric borders, then every other sample.
+            a, b = (correlate(x, np.full((2, 2), 0.25), origin=-1)[::2, ::2] for x in (a, b))
+        assert ms_ssim(grey, other) == pytest.approx(product, abs=1e-6)
+
+    @pytest.mark.parametrize("sigma", [5, 40, 200])
+    def test_equals_pytorch_msssim(self, sigma):
+        torch = pytest.importorskip("torch")
+        reference = pytest.importorskip("pytorch_msssim").ms_ssim
+        a = photo_like(192, 176)
+        b = noisy(a, sigma)
+        tensors = (torch.from_numpy(x).permute(2, 0, 1)[None].float() for x in (a, b))
+        expected = float(reference(*tensors, data_range=255))
+        assert ms_ssim(a, b) == pytest.approx(expected, abs=1e-5)
 
     def test_too_small(self):
         a = photo_like(MS_SSIM_MIN_SIDE - 1, 300)

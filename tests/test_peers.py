@@ -133,6 +133,26 @@ class TestAtPsnr:
         assert bytes_at_psnr(peer_by_name("jpeg"), grey, 40.0) is None
 
 
+class Staircase:
+    """A codec whose error is 10 - quality everywhere, and whose files grow by 100 bytes."""
+
+    name, min_quality, max_quality = "staircase", 1, 10
+
+    def encode(self, pixels, quality):
+        self.pixels = pixels
+        return bytes([quality]) * (100 * quality)
+
+    def decode(self, data):
+        return self.pixels + np.uint8(10 - data[0])
+
+
+def test_lossless_above_the_target():
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    assert at_psnr(Staircase(), pixels, 48.0).quality == 9  # an error of 1 is 48.13 dB
+    assert at_psnr(Staircase(), pixels, 49.0).psnr == math.inf
+    assert bytes_at_psnr(Staircase(), pixels, 49.0) == 1000.0
+
+
 @given(st.integers(0, 50), st.integers(1, 50), st.data())
 @settings(max_examples=50, deadline=None)
 def test_bisection_finds_the_last_that_holds(low, length, data):

@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -124,9 +125,9 @@ class TrainingRun:
             options.batch,
             options.seed + self.progress.step + 7919 * self.accelerator.process_index,
         )
-        self._validation = centre_crops(photos.validation, options.crop) if (
-            photos.validation
-        ) else None
+        self._validation = (
+            centre_crops(photos.validation, options.crop) if (photos.validation) else None
+        )
 
     def run(self) -> None:
         """Trains until the budget is spent, then writes the averaged weights to ``model/``."""
@@ -198,7 +199,7 @@ class TrainingRun:
         """Logs estimated rate and PSNR, quantized and restored, of the averaged weights."""
         if self._validation is None:
             return
-        objective: Objective = self.average.module
+        objective = cast(Objective, self.average.module)
         for levels in VALIDATION_LEVELS:
             rows = []
             for crops in np.array_split(self._validation, -(-len(self._validation) // 8)):
@@ -229,7 +230,7 @@ class TrainingRun:
         temporary = self.folder / "state.pt.tmp"
         torch.save(state, temporary)
         os.replace(temporary, self.folder / "state.pt")
-        objective: Objective = self.average.module
+        objective = cast(Objective, self.average.module)
         objective.vae.save_pretrained(self.folder / "model" / "vae")
         objective.qann.save_pretrained(self.folder / "model" / "qann")
 
@@ -253,9 +254,7 @@ class TrainingRun:
             writer = csv.DictWriter(file, CSV_FIELDS, restval="")
             if new:
                 writer.writeheader()
-            writer.writerow(
-                {k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()}
-            )
+            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
 
 
 def centred(crops: np.ndarray) -> Tensor:

@@ -42,9 +42,7 @@ class HybridOptimizer:
                 hidden.append(parameter)
             else:
                 rest.append(parameter)
-        self._shadows = [
-            _Shadow(weight, nn.Parameter(weight.data.flatten(1))) for weight in hidden
-        ]
+        self._shadows = [_Shadow(weight, nn.Parameter(weight.data.flatten(1))) for weight in hidden]
         assert all(s.matrix.data_ptr() == s.weight.data_ptr() for s in self._shadows)
         self._muon = torch.optim.Muon(
             [shadow.matrix for shadow in self._shadows],

@@ -1,0 +1,52 @@
+"""Makes the golden files of the default model: run once per set of weights, never edit the results.
+
+    python tests/golden/make.py
+
+Each NAME.qann stands beside NAME.npz, the integers it must decode to on every machine, and
+NAME.png, the picture that the model named in the file made of it.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from qann_core import Codec
+
+HERE = Path(__file__).resolve().parent
+EXAMPLES = HERE.parents[1] / "assets" / "examples"
+
+
+def pictures() -> dict[str, tuple[np.ndarray, int]]:
+    """Name -> pixels and N: photos of odd sizes, flat colour, noise, a single pixel."""
+    photo = np.asarray(Image.open(EXAMPLES / "astronaut.jpg").convert("RGB"))
+    small = np.asarray(Image.fromarray(photo).resize((150, 101), Image.Resampling.LANCZOS))
+    noise = np.random.default_rng(0).integers(0, 256, (37, 50, 3), dtype=np.uint8)
+    return {
+        "photo-coarse": (small, 24),
+        "photo-medium": (small, 96),
+        "photo-fine": (small[:70, :90], 400),
+        "flat": (np.full((40, 64, 3), (250, 250, 255), np.uint8), 64),
+        "noise": (noise, 512),
+        "one-pixel": (np.full((1, 1, 3), (12, 200, 99), np.uint8), 128),
+    }
+
+
+def main() -> None:
+    """Writes what is missing for the current default model."""
+    codec = Codec.load()
+    for name, (pixels, levels) in pictures().items():
+        stem = HERE / f"{name}-{codec.model_id}"
+        data = codec.pack(codec.encode(pixels), levels)
+        quantized = codec.unpack(data)
+        stem.with_suffix(".qann").write_bytes(data)
+        bands = {
+            f"band{index}": band.astype(np.int16) for index, band in enumerate(quantized.bands)
+        }
+        np.savez_compressed(stem.with_suffix(".npz"), **bands)
+        Image.fromarray(codec.decode(quantized)).save(stem.with_suffix(".png"))
+        print(stem.name, len(data), "bytes")
+
+
+if __name__ == "__main__":
+    main()
