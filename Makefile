@@ -36,8 +36,10 @@ $(RUN_STAMP): requirements.txt pyproject.toml | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
+# The browser tests drive Debian's Chromium; where it is missing, it is installed.
 $(DEV_STAMP): $(RUN_STAMP)
 	$(BIN)/pip install --quiet --editable ".[app,train,dev]"
+	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
 	touch $@
 
 clean:

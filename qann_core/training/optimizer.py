@@ -10,6 +10,10 @@ from .objective import Objective
 
 MUON_RATE = 0.02
 ADAM_RATE = 1e-3
+HEAD_RATE = 1e-4
+"""The residual stream is not normalised and grows, so that the last layers' weights are small
+(about 0.005): at Adam's rate they would change by a tenth in every step."""
+
 PRIOR_RATE = 1e-2
 """The prior's few scalars are far from any other parameter's scale and follow the encoder."""
 
@@ -33,11 +37,13 @@ class HybridOptimizer:
     """
 
     def __init__(self, objective: Objective) -> None:
-        hidden, rest, prior = [], [], []
+        hidden, rest, heads, prior = [], [], [], []
         for name, parameter in objective.named_parameters():
-            outer = any(part in name for part in ("stems", ".heads.", "embedding", "film"))
+            outer = any(part in name for part in ("stems", "embedding", "film"))
             if "prior" in name:
                 prior.append(parameter)
+            elif ".heads." in name:
+                heads.append(parameter)
             elif parameter.ndim >= 2 and not outer:
                 hidden.append(parameter)
             else:
@@ -53,6 +59,7 @@ class HybridOptimizer:
         )
         groups = [
             {"params": rest, "lr": ADAM_RATE, "base": ADAM_RATE},
+            {"params": heads, "lr": HEAD_RATE, "base": HEAD_RATE},
             {"params": prior, "lr": PRIOR_RATE, "base": PRIOR_RATE},
         ]
         self._adam = torch.optim.Adam(groups, betas=(0.9, 0.99))

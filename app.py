@@ -1,0 +1,16 @@
+"""Entry point of the demo: ``python app.py``, Gradio's reload, or a Hugging Face Space."""
+
+import os
+from threading import Thread
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from app.compare import opening
+from app.demo import build, launch_options
+
+demo = build()
+
+if __name__ == "__main__":
+    Thread(target=opening, daemon=True).start()  # the first visitor finds the first result ready
+    demo.launch(**launch_options())

@@ -1,0 +1,189 @@
+"""Tab "Compare": choose a photo, slide N, see quantized against restored. Its events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from qann_core import QannError
+from qann_core.limits import MIN_LEVELS
+
+from . import cards, figures
+from .examples import credits, example_photo
+from .pictures import cache_file, lossless_bytes, png_bytes
+from .toasts import tell, toasted
+from .visit import Photo, Result, Visit, compress_photo, peer_at_same_bytes, read_photo
+from .words import LESSONS
+
+OPENING = LESSONS[0]
+"""The page opens with the first lesson's photo and N."""
+
+MAX_SLIDER = 400
+"""The slider's largest N: beyond it pictures hardly change. The endpoints go on to 512."""
+
+Update = list[Any]
+
+
+@cache
+def opening() -> tuple[Photo, Result]:
+    """What the page opens with, computed once for the process; visits get copies."""
+    photo = example_photo(OPENING.photo)
+    return photo, compress_photo(photo, OPENING.levels)
+
+
+def side_pixels(side: str, photo: Photo, result: Result) -> np.ndarray:
+    """The picture that one side of the divider shows."""
+    own = {"original": photo.pixels, "quantized": result.quantized, "restored": result.restored}
+    return own[side] if side in own else peer_at_same_bytes(photo, result, side).pixels
+
+
+def show(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
+    """All that shows the visit's result, in one update, for the outputs of ``result_outputs``."""
+    photo, result = visit.present()
+    stem = f"{photo.name}-N{result.levels}"
+    restored_png = cache_file(png_bytes(result.restored), f"{stem}.png")
+
+    def shown(side: str) -> str:
+        if side == "restored":
+            return restored_png
+        data, extension = lossless_bytes(side_pixels(side, photo, result))
+        return cache_file(data, f"{side}.{extension}")
+
+    pair = (shown(left), shown(right))
+    maps = _maps(photo, result) if with_maps else gr.update(value=None, visible=False)
+    return [
+        visit,
+        cards.captions(left, right, photo, result),
+        pair,
+        cards.verdict(photo, result),
+        cards.closer(photo, result),
+        maps,
+        gr.update(value=cache_file(result.data, f"{stem}.qann"), interactive=True),
+        gr.update(value=restored_png, interactive=True),
+    ]
+
+
+def _maps(photo: Photo, result: Result) -> dict[str, Any]:
+    figure = figures.error_maps(photo.pixels, result.quantized, result.restored)
+    return gr.update(value=figure, visible=True)
+
+
+def arrive(
+    visit: Visit, photo: Photo, levels: int, view: tuple[str, str, bool], lesson: str = ""
+) -> Update:
+    """Takes a new photo in: the result at N, and the inputs ready for the next photo."""
+    visit.take(photo, compress_photo(photo, levels))
+    tell(photo.notices)
+    return [*show(visit, *view), *_welcome(photo, levels, lesson)]
+
+
+def _welcome(photo: Photo, levels: int, lesson: str) -> Update:
+    return [None, None, cards.source(photo, credits()), cards.lesson(lesson), levels]
+
+
+def open_page(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
+    """The first look: an example that was compressed once for all visitors."""
+    photo, result = opening()
+    photo = replace(photo, points=[])
+    visit.take(photo, replace(result, peers={}))
+    update = show(visit, left, right, with_maps)
+    return [*update, *_welcome(photo, OPENING.levels, OPENING.text)]
+
+
+def slide(visit: Visit, levels: int | None, left: str, right: str, with_maps: bool) -> Update:
+    """N was moved: quantize, pack, restore, decode, measure; the encoder does not run again."""
+    photo, result = visit.present()
+    wanted = _within(levels, result.levels)
+    if wanted == result.levels:
+        return gr.skip()
+    visit.result = compress_photo(photo, wanted)
+    return show(visit, left, right, with_maps)
+
+
+def _within(levels: int | None, otherwise: int) -> int:
+    """N as typed, brought into the slider's range as the slider itself does."""
+    return otherwise if levels is None else min(max(int(levels), MIN_LEVELS), MAX_SLIDER)
+
+
+def bring(
+    path: str | None, visit: Visit, levels: int | None, left: str, right: str, with_maps: bool
+) -> Update:
+    """A file was uploaded, dropped or pasted, or the camera took a picture.
+
+    A file that cannot be used leaves all as it was, but empties the inputs for another try.
+    """
+    if path is None:
+        return gr.skip()
+    try:
+        photo = read_photo(path, Path(path).stem)
+        return arrive(visit, photo, _within(levels, OPENING.levels), (left, right, with_maps))
+    except QannError as error:
+        gr.Warning(str(error), title="This file cannot be used")
+        return [*[gr.skip()] * N_RESULT_OUTPUTS, None, None, *[gr.skip()] * 3]
+
+
+def pick(
+    visit: Visit, levels: int | None, left: str, right: str, with_maps: bool, choice: gr.SelectData
+) -> Update:
+    """A photo of the gallery was chosen."""
+    photo = example_photo(credits()[int(choice.index)].name)
+    return arrive(visit, photo, _within(levels, OPENING.levels), (left, right, with_maps))
+
+
+def start_lesson(number: int) -> Callable[..., Update]:
+    """The listener that sets a lesson's photo, N and both sides."""
+    lesson = LESSONS[number]
+
+    def start(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
+        photo = example_photo(lesson.photo)
+        return arrive(visit, photo, lesson.levels, (left, right, with_maps), lesson.text)
+
+    return start
+
+
+N_RESULT_OUTPUTS = 8
+"""How many outputs ``show`` writes."""
+
+
+def wire(demo: gr.Blocks, tab: Any) -> list[Any]:
+    """Connects the tab's events; returns the triggers that bring a new photo.
+
+    Results are made one at a time, since each uses every core. Of the moves made meanwhile only
+    the last is done. No event of the page is an endpoint: those are in ``app.api``.
+    """
+    view = [tab.left, tab.right, tab.show_maps]
+    shown = [tab.visit, tab.captions, tab.picture, tab.verdict, tab.closer, tab.maps,
+             tab.qann_file, tab.png_file]  # fmt: skip
+    arrival = [*shown, tab.upload, tab.camera, tab.source, tab.lesson, tab.levels]
+    options: dict[str, Any] = {
+        "api_visibility": "private",
+        "concurrency_id": "codec",
+        "concurrency_limit": 1,
+        "show_progress": "minimal",
+        "show_progress_on": [tab.picture],
+        "trigger_mode": "always_last",
+    }
+    demo.load(
+        open_page, [tab.visit, *view], arrival, api_visibility="private", show_progress="hidden"
+    )
+    settings = [tab.visit, tab.levels, *view]
+    tab.levels.release(toasted(slide), settings, shown, **options)
+    changed = [tab.left.input, tab.right.input, tab.show_maps.input]
+    gr.on(changed, toasted(show), [tab.visit, *view], shown, **options)
+    tab.upload.upload(toasted(bring), [tab.upload, *settings], arrival, **options)
+    tab.camera.input(toasted(bring), [tab.camera, *settings], arrival, **options)
+    tab.gallery.select(toasted(pick), settings, arrival, **options)
+    for number, button in enumerate(tab.lessons):
+        button.click(toasted(start_lesson(number)), [tab.visit, *view], arrival, **options)
+    return [
+        tab.upload.upload,
+        tab.camera.input,
+        tab.gallery.select,
+        *(button.click for button in tab.lessons),
+    ]

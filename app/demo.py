@@ -1,0 +1,83 @@
+"""The page: tabs, theme, wiring, launch options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from . import api, compare, curves, layout, open_file, words
+from .visit import KEEP_SECONDS, Visit
+
+HERE = Path(__file__).resolve().parent
+_SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+_MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+
+
+def theme() -> gr.Theme:
+    """Calm and system fonts only: the page loads nothing from anywhere else."""
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.orange,
+        neutral_hue=gr.themes.colors.slate,
+        radius_size=gr.themes.sizes.radius_md,
+        spacing_size=gr.themes.sizes.spacing_md,
+        font=_SANS,
+        font_mono=_MONO,
+    ).set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_600",
+        button_primary_text_color="white",
+        button_primary_text_color_dark="white",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+        block_title_text_color="*neutral_800",
+        block_title_text_color_dark="*neutral_200",
+        slider_color="*primary_600",
+        slider_color_dark="*primary_500",
+    )
+
+
+def build() -> gr.Blocks:
+    """The whole page.
+
+    Files made for visitors are deleted after an hour. At most 64 events wait; results are made
+    one at a time (each uses every core), and so are sweeps of curves, apart from results.
+    """
+    with gr.Blocks(
+        title=words.TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=False
+    ) as demo:
+        visit = gr.State(Visit(), time_to_live=KEEP_SECONDS, delete_callback=Visit.forget)
+        gr.Markdown(words.HEADING, elem_id="heading")
+        with gr.Tab("Compare", id="compare"):
+            tab = layout.build(visit)
+        with gr.Tab("Rate-distortion", id="curves") as curves_tab:
+            sweeping = curves.build(visit, curves_tab)
+        with gr.Tab("Open a .qann file", id="open"):
+            open_file.build()
+        api.build()
+        new_photo = compare.wire(demo, tab)
+        gr.on(new_photo, None, cancels=[sweeping])
+    demo.queue(max_size=64, default_concurrency_limit=4)
+    return demo
+
+
+def launch_options() -> dict[str, Any]:
+    """What ``demo.launch`` is told."""
+    return {
+        "theme": theme(),
+        "css_paths": HERE / "page.css",
+        "js": (HERE / "page.js").read_text(),
+        "max_file_size": "30mb",
+        "mcp_server": True,
+        "footer_links": ["api", "settings"],
+        "run_history": False,
+        "enable_monitoring": False,
+        "ssr_mode": False,
+        "state_session_capacity": 200,
+        "show_error": False,
+    }

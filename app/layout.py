@@ -1,0 +1,146 @@
+"""Tab "Compare": its components and where they stand. The picture first, its controls close."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from qann_core.limits import MIN_LEVELS
+from qann_core.peers import available_peers
+
+from . import cards, words
+from .compare import MAX_SLIDER, OPENING
+from .examples import credits
+from .visit import MAX_MEGAPIXELS
+
+
+@dataclass(frozen=True)
+class CompareTab:
+    """The components that events read or write."""
+
+    visit: gr.State
+    captions: gr.HTML
+    picture: gr.ImageSlider
+    levels: gr.Slider
+    left: gr.Dropdown
+    right: gr.Dropdown
+    show_maps: gr.Checkbox
+    verdict: gr.HTML
+    closer: gr.HTML
+    maps: gr.Plot
+    source: gr.HTML
+    lesson: gr.HTML
+    lessons: tuple[gr.Button, ...]
+    gallery: gr.Gallery
+    upload: gr.File
+    camera: gr.Image
+    qann_file: gr.DownloadButton
+    png_file: gr.DownloadButton
+
+
+def build(visit: gr.State) -> CompareTab:
+    """Lays the tab out."""
+    with gr.Row(elem_classes="lessons"):
+        lessons = tuple(
+            gr.Button(lesson.title, size="sm", min_width=104, elem_id=f"lesson-{number}")
+            for number, lesson in enumerate(words.LESSONS, 1)
+        )
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=7, min_width=320):
+            captions = gr.HTML(elem_id="captions", min_height=44)
+            picture = _picture()
+            source = gr.HTML(elem_id="source", min_height=24)
+            lesson = gr.HTML("", elem_id="lesson", min_height=52)
+        with gr.Column(scale=4, min_width=320):
+            levels, left, right = _controls()
+            verdict = gr.HTML(elem_id="verdict", min_height=330)
+            with gr.Row():
+                qann_file = gr.DownloadButton(
+                    "Download .qann", size="sm", interactive=False, elem_id="download-qann"
+                )
+                png_file = gr.DownloadButton(
+                    "Restored PNG", size="sm", interactive=False, elem_id="download-png"
+                )
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=7, min_width=320):
+            closer = gr.HTML(elem_id="closer", min_height=180)
+            show_maps = gr.Checkbox(
+                label="Error maps: where each picture is wrong", elem_id="show-maps"
+            )
+            maps = gr.Plot(label="Error maps", visible=False, elem_id="maps", format="png")
+        with gr.Column(scale=4, min_width=320):
+            gallery, upload, camera = _photos()
+    with gr.Accordion("What am I looking at?", open=False):
+        gr.Markdown(words.EXPLANATION)
+    with gr.Accordion("Whose photos are these?", open=False):
+        gr.HTML(cards.credit_list(credits()))
+    return CompareTab(
+        visit, captions, picture, levels, left, right, show_maps, verdict, closer, maps, source,
+        lesson, lessons, gallery, upload, camera, qann_file, png_file,
+    )  # fmt: skip
+
+
+def _picture() -> gr.ImageSlider:
+    return gr.ImageSlider(
+        label="Two versions of the photo, with a divider",
+        show_label=False,
+        interactive=False,
+        buttons=["fullscreen"],
+        elem_id="picture",
+        elem_classes="divided",
+        height=540,
+    )
+
+
+def _controls() -> tuple[gr.Slider, gr.Dropdown, gr.Dropdown]:
+    levels = gr.Slider(
+        MIN_LEVELS,
+        MAX_SLIDER,
+        value=OPENING.levels,
+        step=1,
+        label="N, the number of distinct values",
+        info=words.SLIDER_INFO,
+        buttons=[],
+        elem_id="levels",
+    )
+    known = {"original", "quantized", "restored", *(peer.name for peer in available_peers())}
+    sides = [(label, name) for name, label in cards.SIDES.items() if name in known]
+    with gr.Row(elem_classes="choices"):
+        left = gr.Dropdown(
+            sides, value="quantized", label="Left", min_width=120, elem_id="left",
+            filterable=False,
+        )  # fmt: skip
+        right = gr.Dropdown(
+            sides, value="restored", label="Right", min_width=120, elem_id="right",
+            filterable=False,
+        )  # fmt: skip
+    return levels, left, right
+
+
+def _photos() -> tuple[gr.Gallery, gr.File, gr.Image]:
+    gr.Markdown("### Another photo", elem_id="another")
+    gallery = gr.Gallery(
+        [(str(credit.path), credit.subject) for credit in credits()],
+        label="Example photos",
+        show_label=False,
+        columns=4,
+        height="auto",
+        object_fit="cover",
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        elem_id="gallery",
+    )
+    upload = gr.File(
+        label=f"Your photo, up to {MAX_MEGAPIXELS} megapixels (paste works too)",
+        file_types=["image"],
+        height=130,
+        elem_id="upload",
+    )
+    with gr.Accordion("Use the camera", open=False):
+        camera = gr.Image(
+            sources=["webcam"], type="filepath", image_mode=None, show_label=False,
+            label="Camera", buttons=[], elem_id="camera",
+        )  # fmt: skip
+    return gallery, upload, camera

@@ -1,0 +1,65 @@
+"""Writes screenshots of every tab, at two sizes, light and dark: look at them before a release.
+
+python -m app.screenshots FOLDER [--url http://127.0.0.1:7860]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
+BROWSER = {
+    "executable_path": "/usr/bin/chromium",
+    "args": ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+}
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description="Screenshots of a running demo.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--url", default="http://127.0.0.1:7860")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**BROWSER)
+        for size, (width, height) in SIZES.items():
+            for shade in ("light", "dark"):
+                page = browser.new_page(viewport={"width": width, "height": height})
+                page.goto(f"{options.url}/?__theme={shade}")
+                shoot_tabs(page, options.folder, f"{size}-{shade}")
+                page.close()
+        browser.close()
+
+
+def shoot_tabs(page: Page, folder: Path, name: str) -> None:
+    """Each tab of one page, whole and filled."""
+    page.wait_for_selector("#verdict .card", timeout=60_000)
+    page.wait_for_function("document.querySelectorAll('#picture img').length >= 2")
+    page.wait_for_timeout(1200)
+    page.screenshot(path=folder / f"compare-{name}-first.png")
+    page.click("#show-maps input")
+    page.wait_for_selector("#maps img", timeout=60_000)
+    page.screenshot(path=folder / f"compare-{name}.png", full_page=True)
+    with page.expect_download() as download, tempfile.TemporaryDirectory() as scratch:
+        page.click("#download-qann")
+        path = Path(scratch) / "photo.qann"
+        download.value.save_as(path)
+        page.get_by_role("tab", name="Open a .qann file").click()
+        page.set_input_files("#qann-input input[type=file]", path)
+        page.wait_for_selector("#header-table table", timeout=60_000)
+    page.wait_for_timeout(800)
+    page.screenshot(path=folder / f"open-{name}.png", full_page=True)
+    page.get_by_role("tab", name="Rate-distortion").click()
+    page.click("#sweep-start")
+    page.wait_for_selector("#sweep-status :text('Done:')", timeout=300_000)
+    page.wait_for_timeout(500)
+    page.screenshot(path=folder / f"curves-{name}.png", full_page=True)
+
+
+if __name__ == "__main__":
+    main()

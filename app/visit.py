@@ -1,0 +1,233 @@
+"""What one visitor's visit keeps: the photo, its latents (encoded once), the present result.
+
+A ``Visit`` lives in a ``gr.State``: one for each open page, never shared. Pixels of the photo and
+of one result stay with the visit; latents, the largest part, lie in a pool of bounded size and are
+made again when a visitor returns after others have taken the room.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from qann_core import Codec, ParameterError, read_image
+from qann_core.codec import Latents
+from qann_core.metrics import bits_per_pixel, psnr, ssim
+from qann_core.peers import PeerResult, at_bytes, bytes_at_psnr, peer_by_name
+from qann_core.quantization import step_for_levels
+from qann_core.rate_distortion import Point
+
+MAX_MEGAPIXELS = 12
+LATENTS_BYTES = 768 * 1024 * 1024
+"""Room for all visitors' latents together; an image of 12 megapixels takes 144 MiB of it."""
+
+KEEP_SECONDS = 30 * 60
+"""A visit that is not used for so long is forgotten."""
+
+
+@cache
+def shared_codec() -> Codec:
+    """The one codec of this process; it is safe to share between threads."""
+    return Codec.load()
+
+
+class LatentsPool:
+    """Latents by photo, the least recently used dropped first when the room is used up."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._latents: OrderedDict[str, Latents] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str, pixels: np.ndarray) -> Latents:
+        """The latents kept under this key, or those of ``pixels``, encoded now and kept."""
+        with self._lock:
+            if key in self._latents:
+                self._latents.move_to_end(key)
+                return self._latents[key]
+        latents = shared_codec().encode(pixels)
+        with self._lock:
+            self._latents[key] = latents
+            while len(self._latents) > 1 and self.n_bytes > self._max_bytes:
+                self._latents.popitem(last=False)
+        return latents
+
+    def drop(self, key: str) -> None:
+        """Forgets one photo's latents."""
+        with self._lock:
+            self._latents.pop(key, None)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all the latents kept."""
+        bands = (band for latents in self._latents.values() for band in latents.pyramid)
+        return sum(band.numel() * band.element_size() for band in bands)
+
+
+latents_pool = LatentsPool(LATENTS_BYTES)
+
+
+@dataclass
+class Photo:
+    """A picture that a visitor brought or chose.
+
+    Attributes:
+        name: for headings and downloaded files; no folder, no extension.
+        pixels: uint8 (H, W, 3).
+        notices: what was changed on the way in, for the visitor.
+        points: this photo's rate-distortion points so far.
+        key: names its latents in the pool; cannot be guessed, unless the photo is bundled.
+        bundled: whether it is an example, whose latents all visits may share.
+    """
+
+    name: str
+    pixels: np.ndarray
+    notices: tuple[str, ...] = ()
+    points: list[Point] = field(default_factory=list)
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    bundled: bool = False
+
+    def latents(self) -> Latents:
+        """The photo's latents; the encoder runs only the first time."""
+        return latents_pool.get(self.key, self.pixels)
+
+
+@dataclass
+class Result:
+    """A photo at one N: the file, both decoded pictures and their measures.
+
+    Attributes:
+        levels, step: N and the quantization step that it gives.
+        data: the .qann file.
+        quantized, restored: uint8 (H, W, 3), decoded without and with the restoration network.
+        psnr_*, ssim_*: against the original.
+        jpeg_bytes: length of a JPEG file with the restored picture's PSNR; None if out of reach.
+        peers: other codecs' files of at most as many bytes, filled as they are asked for.
+    """
+
+    levels: int
+    step: float
+    data: bytes
+    quantized: np.ndarray
+    restored: np.ndarray
+    psnr_quantized: float
+    psnr_restored: float
+    ssim_quantized: float
+    ssim_restored: float
+    jpeg_bytes: float | None
+    peers: dict[str, PeerResult] = field(default_factory=dict)
+
+    @property
+    def bits_per_pixel(self) -> float:
+        """Rate of the whole file."""
+        return bits_per_pixel(len(self.data), *self.restored.shape[:2])
+
+    @property
+    def ratio(self) -> float:
+        """How many times smaller than the raw 24-bit pixels the file is."""
+        return self.restored.nbytes / len(self.data)
+
+    @property
+    def gain(self) -> float:
+        """What restoration adds, in dB."""
+        return self.psnr_restored - self.psnr_quantized
+
+    @property
+    def saving_over_jpeg(self) -> float | None:
+        """Per cent fewer bytes than JPEG at the restored picture's PSNR; negative: more."""
+        return None if self.jpeg_bytes is None else 100 * (1 - len(self.data) / self.jpeg_bytes)
+
+
+@dataclass
+class Visit:
+    """One visitor's session."""
+
+    photo: Photo | None = None
+    result: Result | None = None
+
+    def forget(self) -> None:
+        """Frees everything; called when the visit has ended."""
+        if self.photo is not None and not self.photo.bundled:
+            latents_pool.drop(self.photo.key)
+        self.photo = self.result = None
+
+    def take(self, photo: Photo, result: Result) -> None:
+        """Replaces the photo, and drops all that belonged to the one before."""
+        self.forget()
+        self.photo, self.result = photo, result
+
+    def present(self) -> tuple[Photo, Result]:
+        """The photo and its result.
+
+        Raises:
+            ParameterError: when the visit was forgotten.
+        """
+        if self.photo is None or self.result is None:
+            raise ParameterError(
+                f"Nothing happened here for {KEEP_SECONDS // 60} minutes, so your photo was "
+                "forgotten; please choose it again."
+            )
+        return self.photo, self.result
+
+
+def read_photo(path: str | Path, name: str) -> Photo:
+    """An image file as a photo; one of more than MAX_MEGAPIXELS is scaled down, with a notice.
+
+    Raises:
+        ImageError: when it is not an image that can be read, or is much too large.
+    """
+    loaded = read_image(Path(path).read_bytes())
+    height, width = loaded.pixels.shape[:2]
+    scale = (MAX_MEGAPIXELS * 1e6 / (height * width)) ** 0.5
+    if scale >= 1:
+        return Photo(name, loaded.pixels, loaded.notices)
+    size = (max(1, int(width * scale)), max(1, int(height * scale)))
+    smaller = Image.fromarray(loaded.pixels).resize(size, Image.Resampling.LANCZOS)
+    notice = (
+        f"The photo was scaled from {width} × {height} to {size[0]} × {size[1]} pixels: "
+        f"this page works at up to {MAX_MEGAPIXELS} megapixels."
+    )
+    return Photo(name, np.array(smaller), (*loaded.notices, notice))
+
+
+def compress_photo(photo: Photo, levels: int) -> Result:
+    """The photo at N = ``levels``: file, pictures, measures.
+
+    The entropy coder runs beside the networks: it is one thread and lets go of the interpreter.
+    """
+    codec = shared_codec()
+    latents = photo.latents()
+    quantized = codec.quantize(latents, levels)
+    with ThreadPoolExecutor(1) as beside:
+        packing = beside.submit(codec.pack, latents, levels)
+        plain = codec.decode(quantized, restore=False)
+        restored = codec.decode(quantized)
+        reached = psnr(photo.pixels, restored)
+        jpeg = bytes_at_psnr(peer_by_name("jpeg"), photo.pixels, reached)
+        return Result(
+            levels=levels,
+            step=step_for_levels(levels),
+            quantized=plain,
+            restored=restored,
+            psnr_quantized=psnr(photo.pixels, plain),
+            psnr_restored=reached,
+            ssim_quantized=ssim(photo.pixels, plain),
+            ssim_restored=ssim(photo.pixels, restored),
+            jpeg_bytes=jpeg,
+            data=packing.result(),
+        )
+
+
+def peer_at_same_bytes(photo: Photo, result: Result, name: str) -> PeerResult:
+    """What another codec makes of the photo in at most as many bytes; searched once."""
+    if name not in result.peers:
+        result.peers[name] = at_bytes(peer_by_name(name), photo.pixels, len(result.data))
+    return result.peers[name]

@@ -1,0 +1,93 @@
+"""The page's texts: what a curious student reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TITLE = "QANN — slide the diversity, watch the network repair it"
+
+HEADING = """
+# QANN
+A photo codec you can look inside: keep only **N distinct values**, pack them with Brotli,
+then let a small network that knows N repair the picture.
+"""
+
+SLIDER_INFO = (
+    "How many distinct values the photo's wavelet coefficients may take. Fewer: a smaller file,"
+    " a coarser picture."
+)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A guided example: what to look at, with the photo and the N that show it."""
+
+    photo: str
+    levels: int
+    title: str
+    text: str
+
+
+LESSONS = (
+    Lesson(
+        "astronaut",
+        24,
+        "1 · Break it, mend it",
+        "A face at N = 24. Drag the divider over the cheeks and the flag: on the left what the "
+        "file holds, on the right what the network makes of it. The file is the same.",
+    ),
+    Lesson(
+        "page",
+        64,
+        "2 · Read the small print",
+        "Text at N = 64: letters have no smooth parts to hide errors in. Raise N until you can "
+        "read with ease, and watch the bytes grow.",
+    ),
+    Lesson(
+        "stream",
+        40,
+        "3 · Too many leaves",
+        "Foliage at N = 40: detail that was never stored cannot come back. Find where the "
+        "network helps and where it cannot.",
+    ),
+)
+
+EXPLANATION = """
+**N** is the number of distinct values, the *pixel-range diversity*. The photo becomes wavelet
+coefficients, most of them near zero. They are rounded to a grid of N values that spans
+everything a pixel range of 0 … 255 can produce, so the **step** between two neighbours is
+7067 / (N − 1). A small N means a wide step: few different numbers, long runs of zeros, and
+Brotli packs them tightly.
+
+**Quantized only** is the picture decoded from those rounded numbers. **Restored** comes from the
+same file, byte for byte: a network is told N, so it knows how far each number may have moved, and
+it nudges each one within its step before decoding.
+
+**PSNR** measures the error, in decibels: +1 dB is 21 % less squared error; above 40 dB you will
+hardly see any. **SSIM** compares local structure: 1 is equal. **Bits per pixel** is the whole
+file over the pixels; a raw photo has 24. Every number here is measured on real files, against
+your photo, after each move.
+
+The pictures on this page travel losslessly (WebP lossless), so what you compare is exactly what
+the decoders gave.
+"""
+
+CURVES_INTRO = """
+How many bits does which quality cost, **for this photo**? Each point is one real file. Up and to
+the left is better. The ring marks where the slider stands on the Compare tab.
+"""
+
+OPEN_INTRO = "A `.qann` file back to a picture, with all that its header says."
+
+TIPS = {
+    "rate": "Bits of the whole .qann file for each pixel of the photo. Raw pixels take 24.",
+    "bytes": "Length of the .qann file, header included.",
+    "ratio": "The raw 24-bit pixels are so many times larger than the file.",
+    "step": "Distance between two neighbouring values that a coefficient may take, in the "
+            "coefficients' own unit: 7067 / (N − 1).",
+    "psnr": "Peak signal-to-noise ratio over red, green and blue, in decibels; higher is better.",
+    "ssim": "Structural similarity, mean over red, green and blue; 1 means equal.",
+    "gain": "What the restoration network adds, in decibels, without one byte more in the file.",
+    "jpeg": "Bytes saved against a JPEG file (4:2:0, optimised tables) of the same PSNR as the "
+            "restored picture, its length interpolated between two neighbouring qualities.",
+}  # fmt: skip

@@ -1,0 +1,296 @@
+"""The demo page in a real browser: what a visitor does, and what must then be on screen."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from qann_core import Codec, read_header, read_image
+from qann_core.metrics import psnr, ssim
+
+ROOT = Path(__file__).resolve().parents[2]
+CARDS = "#verdict .cards"
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small photo that is not among the examples."""
+    path = tmp_path_factory.mktemp("photo") / "leaves.png"
+    with Image.open(ROOT / "assets" / "examples" / "stream.jpg") as image:
+        image.crop((100, 100, 356, 292)).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def codec() -> Codec:
+    return Codec.load()
+
+
+def upload(page, path: Path, selector: str = "#upload") -> None:
+    page.set_input_files(f"{selector} input[type=file]", path)
+
+
+def wait_for_photo(page, name: str, levels: int | None = None) -> None:
+    page.wait_for_selector(f"#source :text('{name}')")
+    if levels is not None:
+        page.wait_for_selector(f"{CARDS}[data-levels='{levels}']")
+
+
+def set_levels(page, levels: int) -> None:
+    """Moves N as a visitor does with the keyboard: types it and presses Enter."""
+    number = page.locator("#levels input[type=number]")
+    number.fill(str(levels))
+    number.press("Enter")
+    page.wait_for_selector(f"{CARDS}[data-levels='{levels}']")
+
+
+def shown_pixels(page, side: int) -> np.ndarray:
+    """The pixels of the left (0) or right (1) picture, from the file that the browser shows."""
+    url = page.locator("#picture img").nth(side).get_attribute("src")
+    return np.array(Image.open(io.BytesIO(page.request.get(url).body())).convert("RGB"))
+
+
+def toast(page) -> str:
+    """The text of the newest toast; closes it, so that the next one is the only one."""
+    bodies = page.locator("[data-testid=toast-body]")
+    bodies.first.wait_for()
+    text = bodies.last.inner_text()
+    page.locator("[data-testid=toast-close]").last.click()
+    bodies.first.wait_for(state="detached")
+    return text
+
+
+def expected(codec: Codec, path: Path, levels: int):
+    pixels = read_image(path).pixels
+    latents = codec.encode(pixels)
+    data = codec.pack(latents, levels)
+    quantized = codec.unpack(data)
+    return pixels, data, codec.decode(quantized, restore=False), codec.decode(quantized)
+
+
+def test_opens_with_a_result(open_page):
+    page = open_page()
+    assert page.locator(".card").count() == 8
+    assert page.locator("#closer img").count() == 3
+    left, right = shown_pixels(page, 0), shown_pixels(page, 1)
+    assert left.shape == right.shape
+    assert (left != right).any()
+    label = page.locator(".card").first.get_attribute("aria-label")
+    assert "dB" in label and len(label) > 40
+
+
+def test_uploaded_photo_and_numbers_are_those_of_the_library(open_page, photo, codec):
+    page = open_page()
+    upload(page, photo)
+    wait_for_photo(page, "leaves")
+    before = page.locator(CARDS).inner_text()
+    set_levels(page, 120)
+    text = page.locator(CARDS).inner_text()
+    assert text != before
+    pixels, data, quantized, restored = expected(codec, photo, 120)
+    assert page.locator(CARDS).get_attribute("data-bytes") == str(len(data))
+    for number in (
+        f"{psnr(pixels, restored):.2f} dB",
+        f"{psnr(pixels, quantized):.2f} dB",
+        f"{ssim(pixels, restored):.4f}",
+        f"{8 * len(data) / (256 * 192):.3f}",
+    ):
+        assert number in text
+    assert np.abs(shown_pixels(page, 0).astype(int) - quantized).max() <= 1
+    assert np.abs(shown_pixels(page, 1).astype(int) - restored).max() <= 1
+
+
+def test_slider_by_mouse_and_by_arrow_key(open_page, photo):
+    page = open_page()
+    upload(page, photo)
+    wait_for_photo(page, "leaves")
+    box = page.locator("#levels input[type=range]").bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+    page.mouse.up()
+    levels = int(page.locator("#levels input[type=number]").input_value())
+    assert 150 < levels < 260
+    page.wait_for_selector(f"{CARDS}[data-levels='{levels}']")
+    page.locator("#levels input[type=range]").press("ArrowRight")
+    page.wait_for_selector(f"{CARDS}[data-levels='{levels + 1}']")
+
+
+def test_divider_by_mouse_and_by_keyboard(open_page):
+    page = open_page()
+    divider = page.locator("#picture [data-testid=slider]")
+    page.wait_for_function(
+        "document.querySelector('#picture [data-testid=slider]').ariaValueNow == '50'"
+    )
+    box = divider.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 3
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 120, y, steps=4)
+    page.mouse.up()
+    moved = divider.bounding_box()["x"]
+    assert moved == pytest.approx(box["x"] + 120, abs=4)
+    divider.press("ArrowLeft")
+    page.wait_for_timeout(100)
+    assert divider.bounding_box()["x"] < moved - 5
+
+
+def test_sides_and_error_maps_on_demand(open_page, photo):
+    page = open_page()
+    upload(page, photo)
+    wait_for_photo(page, "leaves")
+    page.locator("#left input").click()
+    page.get_by_role("option", name="JPEG, same bytes").click()
+    page.wait_for_selector("#captions :text('at quality')")
+    n_bytes = int(page.locator(CARDS).get_attribute("data-bytes"))
+    caption = page.locator("#captions .side").first.inner_text()
+    jpeg = int(re.sub(r"\D", "", re.search(r"· ([\d\s]+) B", caption)[1]))
+    assert jpeg <= n_bytes
+    page.locator("#show-maps input").click()
+    page.wait_for_selector("#maps img")
+
+
+def test_downloaded_file_opens_in_the_third_tab(open_page, photo, codec, tmp_path):
+    page = open_page()
+    upload(page, photo)
+    wait_for_photo(page, "leaves")
+    restored = shown_pixels(page, 1)
+    with page.expect_download() as event:
+        page.click("#download-qann")
+    path = tmp_path / "again.qann"
+    event.value.save_as(path)
+    assert np.abs(codec.decode(codec.unpack(path.read_bytes())).astype(int) - restored).max() <= 1
+    page.get_by_role("tab", name="Open a .qann file").click()
+    upload(page, path, "#qann-input")
+    page.wait_for_function("document.querySelectorAll('#opened img').length == 2")
+    url = page.locator("#opened img").nth(1).get_attribute("src")
+    opened = np.array(Image.open(io.BytesIO(page.request.get(url).body())))
+    assert (opened == restored).all()
+    assert read_header(path.read_bytes()).model_id in page.locator("#header-table").inner_text()
+
+    damaged = bytearray(path.read_bytes())
+    damaged[-1] ^= 1
+    for name, data, words in (
+        ("damaged.qann", bytes(damaged), "damaged"),
+        ("foreign.qann", b"GIF89a" + bytes(40), "not a .qann file"),
+        ("newer.qann", b"QANN\x63" + bytes(damaged[5:]), "version 99"),
+    ):
+        (tmp_path / name).write_bytes(data)
+        upload(page, tmp_path / name, "#qann-input")
+        assert words in toast(page)
+
+
+def test_curves_run_cancelled_and_finished(open_page, photo):
+    page = open_page()
+    upload(page, photo)
+    wait_for_photo(page, "leaves")
+    page.get_by_role("tab", name="Rate-distortion").click()
+    page.wait_for_selector("#sweep-status :text('Not started')")
+    page.click("#sweep-start")
+    page.wait_for_function("document.querySelector('#sweep-status progress').value > 1")
+    page.click("#sweep-cancel")
+    page.wait_for_selector("#sweep-status :text('Cancelled')")
+    value = "document.querySelector('#sweep-status progress').value"
+    kept = page.evaluate(value)
+    page.wait_for_timeout(1500)
+    assert page.evaluate(value) == kept
+    page.click("#sweep-start")
+    page.wait_for_selector("#sweep-status :text('Done')", timeout=120_000)
+    assert "%" in page.locator("#bd-table").inner_text()
+    with page.expect_download() as event:
+        page.get_by_text("Points as CSV").click()
+    lines = Path(event.value.path()).read_text().splitlines()
+    assert len(lines) == 1 + page.evaluate(value)
+
+
+def test_refuses_what_is_no_photo_and_goes_on(open_page, photo, tmp_path):
+    page = open_page()
+    upload(page, photo)
+    wait_for_photo(page, "leaves")
+    shown = page.locator(CARDS).inner_text()
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "truncated.png").write_bytes(photo.read_bytes()[:2000])
+    _huge_png(tmp_path / "huge.png")
+    (tmp_path / "long.png").write_bytes(photo.read_bytes() + bytes(31_000_000))
+    for name, words in (
+        ("notes.txt", "(?i)invalid file type"),
+        ("truncated.png", "damaged or incomplete"),
+        ("huge.png", "too large"),
+        ("long.png", "(?i)size"),
+    ):
+        upload(page, tmp_path / name)
+        assert re.search(words, toast(page)), name
+        assert page.locator(CARDS).inner_text() == shown
+        page.wait_for_selector("#upload input[type=file]", state="attached")
+    set_levels(page, 77)
+
+
+def _huge_png(path: Path) -> None:
+    """A well-formed PNG of 20 000 x 20 000 black pixels, one bit each, without building them."""
+    import struct
+    import zlib
+
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(bytes(2501)) for _ in range(20_000)) + packer.flush()
+    with open(path, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        header = struct.pack(">IIBBBBB", 20_000, 20_000, 1, 0, 0, 0, 0)
+        for kind, data in ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b"")):
+            PngImagePlugin.putchunk(file, kind, data)
+
+
+def test_pasted_photo(open_page):
+    page = open_page()
+    page.evaluate(
+        """async () => {
+          const canvas = document.createElement("canvas");
+          canvas.width = 64; canvas.height = 48;
+          canvas.getContext("2d").fillRect(8, 8, 20, 20);
+          const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+          const data = new DataTransfer();
+          data.items.add(new File([blob], "pasted.png", { type: "image/png" }));
+          document.body.dispatchEvent(
+            new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
+        }"""
+    )
+    wait_for_photo(page, "64 × 48")
+
+
+def test_phone_in_the_dark(open_page, photo):
+    page = open_page(390, 844, "?__theme=dark")
+    upload(page, photo)
+    wait_for_photo(page, "leaves")
+    set_levels(page, 48)
+    for tab in ("Compare", "Rate-distortion"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("document.body.classList.contains('dark')")
+
+
+def test_two_visitors_see_only_their_own_pictures(open_page, photo):
+    first, second = open_page(), open_page()
+    upload(first, photo)
+    wait_for_photo(first, "leaves")
+    second.locator("#lesson-2").click()
+    second.wait_for_selector("#source :text('page of text')")
+    set_levels(first, 60)
+    set_levels(second, 61)
+    assert shown_pixels(first, 1).shape == (192, 256, 3)
+    assert shown_pixels(second, 1).shape == (512, 768, 3)
+
+
+def test_nothing_jumps_when_a_result_arrives(open_page, photo):
+    page = open_page()
+    upload(page, photo)
+    wait_for_photo(page, "leaves")
+    tops = "['#picture', '#verdict', '#closer', '#gallery'].map((name) => " \
+        "document.querySelector(name).getBoundingClientRect().top)"  # fmt: skip
+    before = page.evaluate(tops)
+    set_levels(page, 333)
+    assert page.evaluate(tops) == pytest.approx(before, abs=1)
