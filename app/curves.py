@@ -70,13 +70,13 @@ def sweep(photo: Photo) -> Iterator[Point]:
     have = {(point.codec, point.setting) for point in photo.points}
     levels = [n for n in LEVELS if (RESTORED, n) not in have]
     codec = _Encoded(shared_codec(), photo.latents())
-    for point in sweep_codec(codec, photo.pixels, levels, with_ms_ssim=True):
+    for point in sweep_codec(codec, photo.pixels, levels):
         if (point.codec, point.setting) not in have:
             photo.points.append(point)
             yield point
     for peer in shown_peers():
         qualities = [q for q in peer.sweep if (peer.name, q) not in have]
-        for point in sweep_peer(peer, photo.pixels, qualities, with_ms_ssim=True):
+        for point in sweep_peer(peer, photo.pixels, qualities):
             photo.points.append(point)
             yield point
 

@@ -1,4 +1,4 @@
-"""Files that must decode forever: to the same integers, and to the same picture but for rounding."""
+"""Files that must decode forever: to the same integers, and to the same picture, nearly."""
 
 from pathlib import Path
 

@@ -216,7 +216,7 @@ def test_refuses_what_is_no_photo_and_goes_on(open_page, photo, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     (tmp_path / "truncated.png").write_bytes(photo.read_bytes()[:2000])
     _huge_png(tmp_path / "huge.png")
-    (tmp_path / "long.png").write_bytes(photo.read_bytes() + bytes(31_000_000))
+    (tmp_path / "long.png").write_bytes(photo.read_bytes() + bytes(32_000_000))
     for name, words in (
         ("notes.txt", "(?i)invalid file type"),
         ("truncated.png", "damaged or incomplete"),
