@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
@@ -20,6 +20,9 @@ from .pictures import cache_file, lossless_bytes, png_bytes
 from .toasts import tell, toasted
 from .visit import Photo, Result, Visit, compress_photo, peer_at_same_bytes, read_photo
 from .words import LESSONS
+
+if TYPE_CHECKING:
+    from .layout import CompareTab
 
 OPENING = LESSONS[0]
 """The page opens with the first lesson's photo and N."""
@@ -151,8 +154,8 @@ N_RESULT_OUTPUTS = 8
 """How many outputs ``show`` writes."""
 
 
-def wire(demo: gr.Blocks, tab: Any) -> list[Any]:
-    """Connects the tab's events; returns the triggers that bring a new photo.
+def wire(demo: gr.Blocks, tab: CompareTab) -> None:
+    """Connects the tab's events.
 
     Results are made one at a time, since each uses every core. Of the moves made meanwhile only
     the last is done. No event of the page is an endpoint: those are in ``app.api``.
@@ -181,9 +184,3 @@ def wire(demo: gr.Blocks, tab: Any) -> list[Any]:
     tab.gallery.select(toasted(pick), settings, arrival, **options)
     for number, button in enumerate(tab.lessons):
         button.click(toasted(start_lesson(number)), [tab.visit, *view], arrival, **options)
-    return [
-        tab.upload.upload,
-        tab.camera.input,
-        tab.gallery.select,
-        *(button.click for button in tab.lessons),
-    ]

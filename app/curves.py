@@ -163,23 +163,33 @@ def _downloads(photo: Photo, measure: str, current: list[Point]) -> list[Any]:
 
 
 def compute(visit: Visit, measure: str) -> Iterator[list[Any]]:
-    """Computes the missing points and shows them as they come."""
+    """Computes the missing points and shows them as they come, until done or stopped.
+
+    A new photo stops it too, and silently: by then the page shows that one.
+    """
     photo, result = visit.present()
-    current = _current(result)
+    visit.stop_sweep = False
     drawn = 0.0
     yield [gr.skip(), gr.skip(), _status(photo, "Working:"), gr.skip(), gr.skip()]
     for _ in sweep(photo):
+        if visit.stop_sweep or visit.photo is not photo:
+            break
         if time.monotonic() - drawn > _REDRAW_SECONDS:
             drawn = time.monotonic()
-            chart = figures.rate_distortion(photo.points, measure, current)
+            chart = figures.rate_distortion(photo.points, measure, _current(result))
             status = _status(photo, "Working:")
             yield [chart, _table(photo.points), status, gr.skip(), gr.skip()]
     if visit.photo is photo:
-        yield draw(visit, measure)
+        yield draw(visit, measure, "Cancelled, and kept:" if visit.stop_sweep else "")
 
 
-def build(visit: gr.State, tab: gr.Tab) -> Any:
-    """The tab's components and events; returns the running sweep, for others to cancel."""
+def stop(visit: Visit) -> None:
+    """Asks the running sweep to end after its present point."""
+    visit.stop_sweep = True
+
+
+def build(visit: gr.State, tab: gr.Tab) -> None:
+    """The tab's components and events."""
     gr.Markdown(words.CURVES_INTRO)
     with gr.Row(elem_classes="controls"):
         measure = gr.Radio(
@@ -192,7 +202,9 @@ def build(visit: gr.State, tab: gr.Tab) -> Any:
     status = gr.HTML("", elem_id="sweep-status", min_height=28)
     with gr.Row():
         with gr.Column(scale=3, min_width=320):
-            chart = gr.Plot(label="Quality over bits per pixel", elem_id="chart", format="png")
+            chart = gr.Plot(
+                label="Quality over bits per pixel", show_label=False, elem_id="chart", format="png"
+            )
         with gr.Column(scale=2, min_width=320):
             table = gr.HTML(elem_id="bd-table")
             with gr.Row():
@@ -200,15 +212,15 @@ def build(visit: gr.State, tab: gr.Tab) -> Any:
                 png_file = gr.DownloadButton("Chart as PNG", interactive=False, size="sm")
     outputs = [chart, table, status, csv_file, png_file]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    running = start.click(
-        compute, [visit, measure], outputs, concurrency_id="curves", concurrency_limit=1, **quiet
+    start.click(
+        toasted(compute),
+        [visit, measure],
+        outputs,
+        concurrency_id="curves",
+        concurrency_limit=1,
+        **quiet,
     )
     redraw = toasted(draw)
     tab.select(redraw, [visit, measure], outputs, trigger_mode="always_last", **quiet)
     measure.input(redraw, [visit, measure], outputs, trigger_mode="always_last", **quiet)
-    cancel.click(toasted(_cancelled), [visit, measure], outputs, cancels=[running], **quiet)
-    return running
-
-
-def _cancelled(visit: Visit, measure: str) -> list[Any]:
-    return draw(visit, measure, "Cancelled, and kept:")
+    cancel.click(stop, [visit], None, queue=False, **quiet)

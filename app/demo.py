@@ -56,12 +56,11 @@ def build() -> gr.Blocks:
         with gr.Tab("Compare", id="compare"):
             tab = layout.build(visit)
         with gr.Tab("Rate-distortion", id="curves") as curves_tab:
-            sweeping = curves.build(visit, curves_tab)
+            curves.build(visit, curves_tab)
         with gr.Tab("Open a .qann file", id="open"):
             open_file.build()
         api.build()
-        new_photo = compare.wire(demo, tab)
-        gr.on(new_photo, None, cancels=[sweeping])
+        compare.wire(demo, tab)
     demo.queue(max_size=64, default_concurrency_limit=4)
     return demo
 

@@ -41,7 +41,7 @@ def rate_distortion(points: Sequence[Point], measure: str, current: Sequence[Poi
     Args:
         measure: a key of MEASURES.
     """
-    figure = Figure(figsize=(6.4, 4.8), dpi=110, layout="constrained", facecolor="none")
+    figure = Figure(figsize=(5.8, 4.6), dpi=140, layout="constrained", facecolor="none")
     axes = figure.add_subplot(facecolor="none")
     for codec, (label, colour, marker, line) in _STYLES.items():
         curve = sorted(_finite((p for p in points if p.codec == codec), measure))
@@ -52,19 +52,18 @@ def rate_distortion(points: Sequence[Point], measure: str, current: Sequence[Poi
         for x, y in _finite([point], measure):
             axes.plot(x, y, "o", ms=14, mfc="none", mec=_STYLES[point.codec][1], mew=2)
     unit = ", dB" if measure == "PSNR" else ""
-    axes.set_xlabel("bits per pixel", fontsize=12)
-    axes.set_ylabel(f"{measure}{unit}, RGB", fontsize=12)
+    axes.set_xlabel("bits per pixel", fontsize=11)
+    axes.set_ylabel(f"{measure}{unit}, RGB", fontsize=11)
     _plain(axes)
     if points:
         axes.set_xlim(left=0)
-        axes.legend(loc="lower right", frameon=False, labelcolor=INK, fontsize=11)
+        axes.legend(loc="lower right", frameon=False, labelcolor=INK, fontsize=10)
     else:
         axes.grid(False)
         axes.margins(0.4)
-        axes.text(
-            0.5, 0.75, "This is where the slider stands; no curve yet", color=INK, ha="center", va="center", fontsize=12,
-            transform=axes.transAxes,
-        )  # fmt: skip
+        note = "This is where the slider stands; no curve yet"
+        place = {"ha": "center", "va": "center", "transform": axes.transAxes}
+        axes.text(0.5, 0.75, note, color=INK, fontsize=11, **place)
     return figure
 
 
@@ -108,7 +107,7 @@ def _finite(points: Sequence[Point] | object, measure: str) -> list[tuple[float,
 def _plain(axes: Axes) -> None:
     """The one chart style: light grid, no box, grey ink."""
     axes.grid(color=INK, alpha=0.25, lw=0.6)
-    axes.tick_params(colors=INK, labelsize=11, length=0)
+    axes.tick_params(colors=INK, labelsize=10, length=0)
     axes.xaxis.label.set_color(INK)
     axes.yaxis.label.set_color(INK)
     for spine in axes.spines.values():

@@ -68,7 +68,9 @@ def build(visit: gr.State) -> CompareTab:
             show_maps = gr.Checkbox(
                 label="Error maps: where each picture is wrong", elem_id="show-maps"
             )
-            maps = gr.Plot(label="Error maps", visible=False, elem_id="maps", format="png")
+            maps = gr.Plot(
+                label="Error maps", show_label=False, visible=False, elem_id="maps", format="png"
+            )
         with gr.Column(scale=4, min_width=320):
             gallery, upload, camera = _photos()
     with gr.Accordion("What am I looking at?", open=False):
@@ -133,10 +135,15 @@ def _photos() -> tuple[gr.Gallery, gr.File, gr.Image]:
         elem_id="gallery",
     )
     upload = gr.File(
-        label=f"Your photo, up to {MAX_MEGAPIXELS} megapixels (paste works too)",
+        label="Your photo",
+        show_label=False,
         file_types=["image"],
-        height=130,
+        height=116,
         elem_id="upload",
+    )
+    gr.HTML(
+        f"<p class='quiet'>Yours: up to {MAX_MEGAPIXELS} megapixels and 30 MB; larger ones are "
+        "scaled down. Pasting works anywhere on this page.</p>"
     )
     with gr.Accordion("Use the camera", open=False):
         camera = gr.Image(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
@@ -11,18 +13,29 @@ import gradio as gr
 from qann_core import QannError
 
 
+@contextmanager
+def _warning() -> Iterator[None]:
+    try:
+        yield
+    except QannError as error:
+        gr.Warning(str(error), title="That did not work")
+
+
 def toasted(function: Callable[..., Any]) -> Callable[..., Any]:
-    """For a listener: a QannError is shown as a toast, and no output changes."""
+    """For a listener, a generator or not: a QannError becomes a toast, and no output changes."""
 
     @functools.wraps(function)
-    def shielded(*args: Any) -> Any:
-        try:
+    def once(*args: Any) -> Any:
+        with _warning():
             return function(*args)
-        except QannError as error:
-            gr.Warning(str(error), title="That did not work")
-            return gr.skip()
+        return gr.skip()
 
-    return shielded
+    @functools.wraps(function)
+    def stream(*args: Any) -> Any:
+        with _warning():
+            yield from function(*args)
+
+    return stream if inspect.isgeneratorfunction(function) else once
 
 
 def refused(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -148,10 +148,16 @@ class Result:
 
 @dataclass
 class Visit:
-    """One visitor's session."""
+    """One visitor's session.
+
+    Attributes:
+        photo, result: what is on screen; None before the first photo and after the visit.
+        stop_sweep: the visitor's wish that a running sweep of curves should end.
+    """
 
     photo: Photo | None = None
     result: Result | None = None
+    stop_sweep: bool = False
 
     def forget(self) -> None:
         """Frees everything; called when the visit has ended."""

@@ -114,6 +114,7 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--crop", type=int, default=256, help="side of a crop in pixels")
     parser.add_argument("--skeleton-share", type=float, default=0.07, help="first, QANN alone")
     parser.add_argument("--finish-share", type=float, default=0.12, help="last, QANN alone")
+    parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compile", action="store_true", help="use torch.compile")
     parser.add_argument("--init", type=Path, help="a model folder to start from")
@@ -247,6 +248,7 @@ def _train(options: argparse.Namespace) -> None:
         crop=options.crop,
         skeleton_share=options.skeleton_share,
         finish_share=options.finish_share,
+        rate=options.rate,
         seed=options.seed,
         compile=options.compile,
     )

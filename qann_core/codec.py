@@ -76,7 +76,7 @@ class Codec:
         """
         pixels = check_pixels(pixels)
         height, width = pixels.shape[:2]
-        image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() - 127.5
+        image = torch.tensor(pixels, dtype=torch.float32).permute(2, 0, 1)[None] - 127.5
         plain = wavelet.forward(wavelet.pad(image))
         residual = _in_tiles(self.vae.encoder, plain)
         return Latents(_add(plain, residual), height, width)

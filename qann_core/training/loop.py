@@ -44,6 +44,7 @@ class TrainingOptions:
         skeleton_share, finish_share: parts of the budget for restoration alone, first on the
             plain wavelet and last on the final encoder. The rest is joint.
         min_levels, max_levels: N is drawn log-uniformly between them, per image.
+        rate: factor on all learning rates; below one to train trained weights further.
         seed: of crops, N and noise.
         compile: fuse the joint stage with torch.compile (needs a C++ compiler and some minutes).
     """
@@ -57,6 +58,7 @@ class TrainingOptions:
     min_levels: int = 18
     max_levels: int = 480
     ema_decay: float = 0.998
+    rate: float = 1.0
     seed: int = 0
     compile: bool = False
     checkpoint_minutes: float = 4.0
@@ -183,7 +185,7 @@ class TrainingRun:
             )
         self.accelerator.backward(loss)
         factor = rate_factor(stage_progress, stage, progress.steps_in_stage)
-        norm = self.optimizer.step(factor)
+        norm = self.optimizer.step(factor * options.rate)
         self.average.update_parameters(self.objective)
         progress.step += 1
         progress.steps_in_stage += 1

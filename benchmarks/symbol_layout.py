@@ -1,0 +1,110 @@
+"""Bytes and CPU seconds of symbol layouts for Brotli, on the codec's own integers.
+
+    python benchmarks/symbol_layout.py FOLDER [--levels N ...] [--model NAME]
+
+Layouts, all with Brotli at quality 11: ``interleaved`` (one byte a coefficient, channels last),
+``planar`` (subbands whole, coarse to fine, LL predicted; the plain baseline), ``packed`` (planar,
+magnitudes and signs apart, small alphabets bit-packed, all-zero planes skipped) and ``grouped``
+(the codec's: bits grouped by the magnitude that their context lets expect). Prints a Markdown table
+of means over the images, one thread.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import brotli
+import numpy as np
+import torch
+
+from qann_core import Codec, read_image
+from qann_core.cli import DEFAULT_LEVELS
+from qann_core.entropy import coder_by_name
+from qann_core.files import find_images
+from qann_core.prediction import med_residual
+
+Bands = tuple[np.ndarray, ...]
+
+
+def zigzag(values: np.ndarray) -> np.ndarray:
+    """0, -1, 1, -2, 2 ... to 0, 1, 2, 3, 4 ... as bytes; larger ones are clipped (an optimist)."""
+    return np.where(values > 0, 2 * values - 1, -2 * values).clip(0, 255).astype(np.uint8)
+
+
+def predicted(bands: Bands) -> Bands:
+    """The bands with the first replaced by its prediction residual."""
+    return (np.stack([med_residual(plane) for plane in bands[0]]), *bands[1:])
+
+
+def interleaved(bands: Bands) -> int:
+    """Bytes with the channels of a position side by side."""
+    flat = [zigzag(band.transpose(1, 2, 0)).ravel() for band in predicted(bands)]
+    return len(brotli.compress(np.concatenate(flat).tobytes(), quality=11))
+
+
+def planar(bands: Bands) -> int:
+    """Bytes with every subband whole."""
+    flat = [zigzag(band).ravel() for band in predicted(bands)]
+    return len(brotli.compress(np.concatenate(flat).tobytes(), quality=11))
+
+
+def packed(bands: Bands) -> int:
+    """Bytes with all-zero planes skipped, small magnitudes four or two to a byte, signs raw."""
+    streams, signs = [], []
+    for band in predicted(bands):
+        for plane in band:
+            if not plane.any():
+                continue
+            magnitudes = np.abs(plane).ravel().clip(0, 255).astype(np.uint8)
+            signs.append(plane.ravel()[magnitudes > 0] < 0)
+            bits = 2 if magnitudes.max() < 4 else 4 if magnitudes.max() < 16 else 8
+            padded = np.pad(magnitudes, (0, -magnitudes.size % (8 // bits)))
+            columns = padded.reshape(-1, 8 // bits).astype(np.int32)
+            weights = 1 << (bits * np.arange(8 // bits))
+            streams.append((columns @ weights).astype(np.uint8))
+    if not streams:
+        return 0
+    sign_bytes = -(-sum(sign.size for sign in signs) // 8)
+    return len(brotli.compress(np.concatenate(streams).tobytes(), quality=11)) + sign_bytes
+
+
+def grouped(bands: Bands) -> int:
+    """Bytes of the codec's own coder."""
+    return len(coder_by_name("brotli").encode(bands))
+
+
+LAYOUTS: tuple[Callable[[Bands], int], ...] = (interleaved, planar, packed, grouped)
+
+
+def main() -> None:
+    """Measures and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--levels", type=int, nargs="+", default=DEFAULT_LEVELS)
+    parser.add_argument("--model", default="default")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    codec = Codec.load(options.model)
+    sizes = np.zeros((len(options.levels), len(LAYOUTS)))
+    seconds = np.zeros_like(sizes)
+    paths = find_images([options.folder])
+    for path in paths:
+        latents = codec.encode(read_image(path).pixels)
+        for row, levels in enumerate(options.levels):
+            bands = codec.quantize(latents, levels).bands
+            for column, layout in enumerate(LAYOUTS):
+                started = time.process_time()
+                sizes[row, column] += layout(bands) / len(paths)
+                seconds[row, column] += (time.process_time() - started) / len(paths)
+    names = [layout.__name__ for layout in LAYOUTS]
+    print("| N | " + " | ".join(f"{name}, bytes / s" for name in names) + " | against planar |")
+    print("|--:|" + "--:|" * (len(names) + 1))
+    for row, levels in enumerate(options.levels):
+        cells = (f"{b:.0f} / {s:.3f}" for b, s in zip(sizes[row], seconds[row], strict=True))
+        change = 100 * (sizes[row, -1] / sizes[row, 1] - 1)
+        print(f"| {levels} | " + " | ".join(cells) + f" | {change:+.1f} % |")
+
+
+if __name__ == "__main__":
+    main()
