@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 
@@ -110,7 +110,7 @@ def rate_distortion(image: str) -> dict[str, Any]:
 def _compressed(image: str, levels: float) -> tuple[Photo, Result]:
     photo = read_photo(image, Path(image).stem)
     try:
-        return photo, compress_photo(photo, check_levels(levels))
+        return photo, compress_photo(photo, check_levels(cast(int, levels)))
     finally:
         latents_pool.drop(photo.key)
 

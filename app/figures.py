@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -46,8 +46,15 @@ def rate_distortion(points: Sequence[Point], measure: str, current: Sequence[Poi
     for codec, (label, colour, marker, line) in _STYLES.items():
         curve = sorted(_finite((p for p in points if p.codec == codec), measure))
         if curve:
-            x, y = zip(*curve, strict=True)
-            axes.plot(x, y, line, color=colour, marker=marker, markersize=5, lw=1.8, label=label)
+            axes.plot(
+                *zip(*curve, strict=True),
+                line,
+                color=colour,
+                marker=marker,
+                markersize=5,
+                lw=1.8,
+                label=label,
+            )
     for point in current:
         for x, y in _finite([point], measure):
             axes.plot(x, y, "o", ms=14, mfc="none", mec=_STYLES[point.codec][1], mew=2)
@@ -62,8 +69,7 @@ def rate_distortion(points: Sequence[Point], measure: str, current: Sequence[Poi
         axes.grid(False)
         axes.margins(0.4)
         note = "This is where the slider stands; no curve yet"
-        place = {"ha": "center", "va": "center", "transform": axes.transAxes}
-        axes.text(0.5, 0.75, note, color=INK, fontsize=11, **place)
+        axes.annotate(note, (0.5, 0.75), xycoords="axes fraction", color=INK, ha="center")
     return figure
 
 
@@ -86,7 +92,7 @@ def error_maps(original: np.ndarray, quantized: np.ndarray, restored: np.ndarray
     bar = figure.colorbar(picture, ax=figure.axes, location="bottom", shrink=0.7, aspect=40)
     bar.set_label("root-mean-square error over R, G, B, of 255", color=INK, fontsize=11)
     bar.ax.tick_params(colors=INK, labelsize=11)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return figure
 
 
@@ -99,8 +105,8 @@ def _error(original: np.ndarray, decoded: np.ndarray) -> np.ndarray:
     return np.sqrt(squared)
 
 
-def _finite(points: Sequence[Point] | object, measure: str) -> list[tuple[float, float]]:
-    pairs = [(p.bpp, getattr(p, MEASURES[measure])) for p in points]  # type: ignore[attr-defined]
+def _finite(points: Iterable[Point], measure: str) -> list[tuple[float, float]]:
+    pairs = [(p.bpp, getattr(p, MEASURES[measure])) for p in points]
     return [(x, y) for x, y in pairs if y is not None and math.isfinite(y)]
 
 

@@ -142,8 +142,9 @@ def _photos() -> tuple[gr.Gallery, gr.File, gr.Image]:
         elem_id="upload",
     )
     gr.HTML(
-        f"<p class='quiet'>Yours: up to {MAX_MEGAPIXELS} megapixels and 30 MB; larger ones are "
-        "scaled down. Pasting works anywhere on this page.</p>"
+        f"<p class='quiet'>Your own photo: up to 30 MB; above {MAX_MEGAPIXELS} megapixels it is "
+        "scaled down. You can also paste one anywhere on this page.</p>",
+        elem_id="yours",
     )
     with gr.Accordion("Use the camera", open=False):
         camera = gr.Image(

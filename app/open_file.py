@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,8 @@ def bytes_by_part(data: bytes, header: Header) -> list[tuple[str, float]]:
 def _parts_table(parts: list[tuple[str, float]]) -> str:
     total = sum(n_bytes for _, n_bytes in parts)
     lines = "".join(
-        f"<div class='part'><span>{name}</span><meter min='0' max='{total:.0f}' "
-        f"value='{n_bytes:.0f}' aria-label='{name}'></meter>"
+        f"<div class='part'><span>{name}</span><progress max='{total:.0f}' "
+        f"value='{n_bytes:.0f}' aria-label='{name}'></progress>"
         f"<span class='number'>{n_bytes:,.0f} B · {100 * n_bytes / total:.1f} %</span></div>"
         for name, n_bytes in parts
     )
@@ -103,8 +104,8 @@ def open_file(path: str | None) -> list[Any]:
     return [
         (cache_file(plain, f"quantized.{extension}"), png),
         _header_table(header) + _parts_table(bytes_by_part(data, header)),
-        f"<div class='sides'><div class='side'><b>Quantized only</b></div>"
-        f"<div class='side right'><b>Restored</b></div></div><p class='quiet'>{stem}.qann</p>",
+        f"<div class='sides'><div class='side'><b>Quantized only</b><span>{escape(stem)}.qann</span>"
+        f"</div><div class='side right'><b>Restored</b><span>the same file</span></div></div>",
         gr.update(value=png, interactive=True),
         None,
     ]

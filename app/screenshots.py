@@ -12,10 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
-BROWSER = {
-    "executable_path": "/usr/bin/chromium",
-    "args": ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-}
+CHROMIUM = "/usr/bin/chromium"
 
 
 def main() -> None:
@@ -26,7 +23,9 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**BROWSER)
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
         for size, (width, height) in SIZES.items():
             for shade in ("light", "dark"):
                 page = browser.new_page(viewport={"width": width, "height": height})

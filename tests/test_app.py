@@ -83,7 +83,7 @@ def test_sliding_encodes_only_once(pixels, monkeypatch):
 
 
 def test_latents_pool_is_bounded_and_forgets(pixels):
-    one = Codec.load().encode(pixels)
+    one = visit.shared_codec().encode(pixels)
     size = sum(band.numel() * 4 for band in one.pyramid)
     pool = visit.LatentsPool(2 * size)
     for key in "abc":
@@ -173,7 +173,7 @@ def test_sweep_stops_and_goes_on_where_it_was(pixels):
 
 
 def test_file_opened_and_its_bytes_by_part(pixels):
-    codec = Codec.load()
+    codec = visit.shared_codec()
     data = codec.pack(codec.encode(pixels), 60)
     assert np.abs(decode_file(data).astype(int) - codec.decode(codec.unpack(data))).max() <= 1
     parts = bytes_by_part(data, read_header(data))
