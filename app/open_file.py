@@ -104,7 +104,8 @@ def open_file(path: str | None) -> list[Any]:
     return [
         (cache_file(plain, f"quantized.{extension}"), png),
         _header_table(header) + _parts_table(bytes_by_part(data, header)),
-        f"<div class='sides'><div class='side'><b>Quantized only</b><span>{escape(stem)}.qann</span>"
+        "<div class='sides'><div class='side'><b>Quantized only</b>"
+        f"<span>{escape(stem)}.qann</span>"
         f"</div><div class='side right'><b>Restored</b><span>the same file</span></div></div>",
         gr.update(value=png, interactive=True),
         None,

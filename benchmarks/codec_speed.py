@@ -10,6 +10,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -52,8 +53,8 @@ def main() -> None:
         peer = peer_by_name(name)
         quality = at_bytes(peer, pixels, len(data)).quality
         coded = peer.encode(pixels, quality)
-        stages[f"{peer.label} encode, same bytes"] = lambda p=peer, q=quality: p.encode(pixels, q)
-        stages[f"{peer.label} decode"] = lambda p=peer, c=coded: p.decode(c)
+        stages[f"{peer.label} encode, same bytes"] = partial(peer.encode, pixels, quality)
+        stages[f"{peer.label} decode"] = partial(peer.decode, coded)
     height, width = pixels.shape[:2]
     print(f"{width} x {height}, N = {options.levels}, {len(data)} bytes, ", end="")
     print(f"{torch.get_num_threads()} threads, medians of {options.repeat}")

@@ -12,6 +12,12 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples"
 
 
 @pytest.fixture(scope="session")
+def examples() -> Path:
+    """The folder of the bundled photos."""
+    return EXAMPLES
+
+
+@pytest.fixture(scope="session")
 def codec() -> Codec:
     """The default model, loaded once."""
     return Codec.load()

@@ -1,10 +1,11 @@
 """The Brotli coder: exact round trips of anything, less than plain Brotli on photos."""
 
+from pathlib import Path
+
 import brotli
 import numpy as np
 import pytest
 import torch
-from conftest import EXAMPLES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -78,8 +79,8 @@ def test_median_edge_prediction_inverts(height: int, width: int, seed: int) -> N
 
 
 @pytest.mark.parametrize("levels", [32, 96, 256])
-def test_fewer_bytes_than_plain_brotli(levels: int) -> None:
-    with Image.open(EXAMPLES / "stream.jpg") as example:
+def test_fewer_bytes_than_plain_brotli(levels: int, examples: Path) -> None:
+    with Image.open(examples / "stream.jpg") as example:
         pixels = np.array(example.convert("RGB"))
     image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() - 127.5
     bands = quantize(wavelet.forward(wavelet.pad(image)), levels)
