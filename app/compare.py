@@ -180,6 +180,7 @@ def wire(demo: gr.Blocks, tab: CompareTab) -> None:
     changed = [tab.left.input, tab.right.input, tab.show_maps.input]
     gr.on(changed, toasted(show), [tab.visit, *view], shown, **options)
     tab.upload.upload(toasted(bring), [tab.upload, *settings], arrival, **options)
+    tab.own.upload(toasted(bring), [tab.own, *settings], arrival, **options)
     tab.camera.input(toasted(bring), [tab.camera, *settings], arrival, **options)
     tab.gallery.select(toasted(pick), settings, arrival, **options)
     for number, button in enumerate(tab.lessons):

@@ -32,6 +32,7 @@ class CompareTab:
     source: gr.HTML
     lesson: gr.HTML
     lessons: tuple[gr.Button, ...]
+    own: gr.UploadButton
     gallery: gr.Gallery
     upload: gr.File
     camera: gr.Image
@@ -45,6 +46,14 @@ def build(visit: gr.State) -> CompareTab:
         lessons = tuple(
             gr.Button(lesson.title, size="sm", min_width=104, elem_id=f"lesson-{number}")
             for number, lesson in enumerate(words.LESSONS, 1)
+        )
+        own = gr.UploadButton(
+            "Your own photo",
+            file_types=["image"],
+            size="sm",
+            variant="primary",
+            min_width=104,
+            elem_id="own-photo",
         )
     with gr.Row(equal_height=False):
         with gr.Column(scale=7, min_width=320):
@@ -79,7 +88,7 @@ def build(visit: gr.State) -> CompareTab:
         gr.HTML(cards.credit_list(credits()))
     return CompareTab(
         visit, captions, picture, levels, left, right, show_maps, verdict, closer, maps, source,
-        lesson, lessons, gallery, upload, camera, qann_file, png_file,
+        lesson, lessons, own, gallery, upload, camera, qann_file, png_file,
     )  # fmt: skip
 
 
