@@ -70,6 +70,19 @@ def test_large_images_in_tiles_look_the_same(
     assert abs(psnr(large, tiled) - psnr(large, whole)) < 0.05
 
 
+def test_precision_does_not_show(
+    codec: Codec, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quantized = codec.quantize(codec.encode(photo), 96)
+    pictures = []
+    for fast in (False, True):
+        monkeypatch.setattr(codec_module, "_has_bfloat16", lambda fast=fast: fast)
+        pictures.append(codec.decode(quantized).astype(int))
+    difference = np.abs(pictures[0] - pictures[1])
+    assert difference.max() > 0, "the two precisions were not both used"
+    assert (difference <= 1).mean() >= 0.999
+
+
 def test_one_codec_serves_many_threads(codec: Codec, photo: np.ndarray) -> None:
     pictures = [photo, photo[::-1].copy(), photo[:, ::-1].copy()]
     expected = [codec.pack(codec.encode(picture), 64) for picture in pictures]
