@@ -45,9 +45,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path, nargs="+", help="folders of training photos")
     parser.add_argument("--evaluate", type=Path, required=True, help="a folder of test images")
     parser.add_argument("--exclude", type=Path, help="a text file of image paths to leave out")
-    parser.add_argument(
-        "--minutes", type=float, default=24.0, help="training of both together"
-    )
+    parser.add_argument("--minutes", type=float, default=24.0, help="training of both together")
     parser.add_argument("--batch", type=int, default=4, help="crops a step")
     parser.add_argument("--crop", type=int, default=192, help="side of a crop in pixels")
     parser.add_argument("--levels", type=int, nargs="+", default=(32, 64, 128, 256))
