@@ -25,6 +25,10 @@ _STYLES = {
     "webp": ("WebP", "#009E73", "^", "-"),
     "avif": ("AVIF", "#CC79A7", "D", "-"),
     "jpegxl": ("JPEG XL", "#56B4E9", "v", "-"),
+    "daq": ("DAQ, by distribution", "#0072B2", "P", "-"),
+    "rq": ("RQ, residual codes", "#009E73", "X", "-"),
+    "told-half": ("QANN told N/2", "#CC79A7", "<", ":"),
+    "told-double": ("QANN told 2N", "#56B4E9", ">", ":"),
 }
 MEASURES = {"PSNR": "psnr", "SSIM": "ssim", "MS-SSIM": "ms_ssim"}
 _MAP_SIDE = 768

@@ -325,7 +325,7 @@ class TestSweeps:
     @pytest.mark.parametrize("name", NAMES)
     def test_at_bytes_honours_the_budget(self, name, codec):
         comparator, latents = comparator_by_name(name), noise_latents(48, 64)
-        for budget in (500, 1200):
+        for budget in (300, 600):
             data, reduced = at_bytes(comparator, codec, latents, budget)
             assert len(data) <= budget and reduced.model_id == codec.model_id
             assert data == comparator.pack(latents, reduced.setting, codec.model_id)
