@@ -11,7 +11,7 @@ import gradio as gr
 import numpy as np
 
 from qann_core import Codec
-from qann_core.codec import Latents
+from qann_core.codec import EncodedCodec
 from qann_core.comparators import comparators, sweep_comparator
 from qann_core.comparators.told import FACTORS, sweep_told
 from qann_core.peers import Peer, available_peers
@@ -35,17 +35,6 @@ CODECS, QUANTIZERS = "Codecs", "Quantizers"
 """What QANN is compared with: other codecs, or other ways to reduce the same latents."""
 
 _REDRAW_SECONDS = 0.5
-
-
-class _Encoded(Codec):
-    """The codec for a sweep, with the encoder's work done already."""
-
-    def __init__(self, codec: Codec, latents: Latents) -> None:
-        super().__init__(codec.vae, codec.qann, codec.model_id)
-        self._latents = latents
-
-    def encode(self, pixels: np.ndarray) -> Latents:
-        return self._latents
 
 
 def shown_peers() -> list[Peer]:
@@ -81,7 +70,7 @@ def sweep(photo: Photo, family: str = CODECS) -> Iterator[Point]:
         codec: [setting for setting in settings if (codec, setting) not in have]
         for codec, settings in settings_by_codec(family).items()
     }
-    for curve in _sweeps(_Encoded(shared_codec(), photo.latents()), photo.pixels, missing):
+    for curve in _sweeps(EncodedCodec(shared_codec(), photo.latents()), photo.pixels, missing):
         for point in curve:
             if (point.codec, point.setting) not in have:
                 photo.points.append(point)
