@@ -76,7 +76,7 @@ class DistributionAware:
 
     name: str = NAME
     label: str = "DAQ, N levels a subband"
-    settings: tuple[int, ...] = (5, 9, 13, 17, 25, 33, 49, 65)
+    settings: tuple[int, ...] = (5, 9, 13, 17, 21, 25, 33, 41)
     allowed: Sequence[int] = range(3, 256, 2)
 
     def pack(self, latents: Latents, setting: int, model_id: str) -> bytes:
