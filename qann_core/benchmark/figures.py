@@ -1,0 +1,49 @@
+"""The benchmark's document -> its charts."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from ..charts import Line, comparison
+from .published import Published
+from .results import MEASURES
+from .tables import Document
+
+_MARGIN = 1.15
+"""How far the rate's axis goes on beyond this codec's own points."""
+
+
+def draw(document: Document, published: Published | None) -> dict[str, Figure]:
+    """Charts by the name that their files end in, such as "psnr".
+
+    One chart a measure with this codec, the other codecs that were run and, dashed, those that
+    were only published; and, where there are any, one of the roads not taken: variants of this
+    codec, by PSNR.
+    """
+    charts = {
+        measure.replace("_", "-"): _chart(document, measure, ("codec", "peer"), published)
+        for measure in document["measures"]
+    }
+    if any(curve["group"] == "road" for curve in document["curves"]):
+        charts["quantizers"] = _chart(document, "psnr", ("codec", "road"), None)
+    return charts
+
+
+def _chart(
+    document: Document, measure: str, groups: tuple[str, ...], published: Published | None
+) -> Figure:
+    curves = {
+        curve["name"]: (
+            curve["label"],
+            [(p["bpp"], p[measure]) for p in curve["points"] if p[measure] is not None],
+        )
+        for curve in document["curves"]
+        if curve["group"] in groups
+    }
+    dashed = [
+        Line(curve.label, tuple(zip(curve.bpp, curve.measures[measure], strict=True)))
+        for curve in (published.curves if published else ())
+        if measure in curve.measures and not curve.runnable
+    ]
+    max_bpp = _MARGIN * max(row["bpp"] for row in document["mean"])
+    return comparison(curves, dashed, MEASURES[measure], max_bpp)
