@@ -93,15 +93,15 @@ def comparison(
     curves: Mapping[str, tuple[str, Sequence[tuple[float, float]]]],
     dashed: Sequence[Line],
     measure: str,
-    max_bpp: float,
+    rates: tuple[float, float],
 ) -> Figure:
-    """Many codecs' mean curves up to a rate, with the legend beside them.
+    """Many codecs' mean curves, with the legend beside them.
 
     Args:
         curves: name to label and (bits per pixel, quality) of each codec that was measured.
         dashed: curves that were published by others.
         measure: how the quality is called, such as "PSNR".
-        max_bpp: where the rate's axis ends.
+        rates: the range of bits per pixel to show; the axis of quality spans what lies in it.
     """
     figure = Figure(figsize=(9.6, 5.6), dpi=110, layout="constrained", facecolor="none")
     axes = figure.add_subplot(facecolor="none")
@@ -113,11 +113,11 @@ def comparison(
         axes.plot(*zip(*sorted(line.points), strict=True), linestyle=pattern, lw=1.2,
                   color=colour, label=label)  # fmt: skip
     drawn = [*(curve for _, curve in curves.values()), *(line.points for line in dashed)]
-    shown = [y for curve in drawn for x, y in curve if x <= max_bpp]
+    shown = [y for curve in drawn for x, y in curve if rates[0] <= x <= rates[1]]
     if shown:
         margin = 0.03 * (max(shown) - min(shown))
         axes.set_ylim(min(shown) - margin, max(shown) + margin)
-    axes.set_xlim(0, max_bpp)
+    axes.set_xlim(0, rates[1])
     _label(axes, measure)
     figure.legend(loc="outside right upper", frameon=False, labelcolor=INK, fontsize=9)
     return figure

@@ -10,7 +10,7 @@ from .results import MEASURES
 from .tables import Document
 
 _MARGIN = 1.15
-"""How far the rate's axis goes on beyond this codec's own points."""
+"""How far the chart goes on beyond this codec's own rates."""
 
 
 def draw(document: Document, published: Published | None) -> dict[str, Figure]:
@@ -45,5 +45,6 @@ def _chart(
         for curve in (published.curves if published else ())
         if measure in curve.measures and not curve.runnable
     ]
-    max_bpp = _MARGIN * max(row["bpp"] for row in document["mean"])
-    return comparison(curves, dashed, MEASURES[measure], max_bpp)
+    own = [row["bpp"] for row in document["mean"]]
+    rates = (min(own) / _MARGIN, max(own) * _MARGIN)
+    return comparison(curves, dashed, MEASURES[measure], rates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,9 @@ def levels_table(document: Document) -> str:
     others = [c for c in _of_group(document, "codec") if c["name"].startswith(f"{RESTORED}-")]
     measures = [m for m in document["measures"] if f"{m}_{RESTORED}" in document["mean"][0]]
     head = ["N", "bpp", *(f"bpp,{c['label'].partition(',')[2]}" for c in others)]
-    head += [f"{_name(m)} {kind}" for m in measures for kind in (QUANTIZED, RESTORED)]
+    unit = {"psnr": ", dB"}
+    head += [f"{MEASURES[m]} {kind}{unit.get(m, '')}" for m in measures
+             for kind in (QUANTIZED, RESTORED)]  # fmt: skip
     rows = []
     for index, row in enumerate(document["mean"]):
         rates = [row["bpp"], *(c["points"][index]["bpp"] for c in others)]
@@ -24,6 +27,25 @@ def levels_table(document: Document) -> str:
         for m in measures:
             cells += [_number(row[f"{m}_{kind}"], m) for kind in (QUANTIZED, RESTORED)]
         rows.append(cells)
+    return _table(head, rows, left=0)
+
+
+def gains_table(document: Document) -> str:
+    """What restoration adds at each N: on the mean, and on the image that it helps least."""
+    rows = []
+    for row in document["mean"]:
+        each = [
+            image["psnr_restored"] - image["psnr_quantized"]
+            for image in document["per_image"]
+            if image["levels"] == row["levels"]
+        ]
+        quantized, restored = row["psnr_quantized"], row["psnr_restored"]
+        rows.append([
+            str(row["levels"]), f"{row['bpp']:.3f}", f"{quantized:.2f}", f"{restored:.2f}",
+            _signed(restored - quantized, 2), _signed(min(each), 2),
+        ])  # fmt: skip
+    head = ["N", "bits per pixel", "PSNR quantized, dB", "PSNR restored, dB", "gain, dB",
+            "least gain of an image, dB"]  # fmt: skip
     return _table(head, rows, left=0)
 
 
@@ -69,19 +91,38 @@ def spread_table(document: Document, curve: str = RESTORED) -> str:
 
 def cost_table(document: Document) -> str:
     """Time an image and memory of each codec's process, means over all its points."""
-    head = ["codec", "software", "encode, s", "decode, s", "peak memory, MB", "of it before, MB"]
+    head = ["codec", "software", "encode, ms", "decode, ms", "peak memory, MB", "of it before, MB"]
     rows = [
         [
             curve["label"],
             curve["software"],
-            _seconds(curve["encode_seconds"]),
-            _seconds(curve["decode_seconds"]),
+            _milliseconds(curve["encode_seconds"]),
+            _milliseconds(curve["decode_seconds"]),
             str(curve["peak_megabytes"]),
             str(curve["idle_megabytes"]),
         ]
         for curve in document["curves"]
     ]
     return _table(head, rows, left=2)
+
+
+TABLES = {
+    "levels": levels_table,
+    "gains": gains_table,
+    "deltas": deltas_table,
+    "cost": cost_table,
+}
+"""Tables that a text can hold, by the name in its markers, see ``fill_in``."""
+
+
+def fill_in(text: str, document: Document) -> str:
+    """The text with each table between ``<!-- NAME table -->`` and ``<!-- end -->`` made anew."""
+
+    def table(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{TABLES[found[2]](document)}<!-- end -->"
+
+    names = "|".join(TABLES)
+    return re.sub(rf"(<!-- ({names}) table -->)\n.*?<!-- end -->", table, text, flags=re.DOTALL)
 
 
 def report(document: Document, name: str, charts: Sequence[str]) -> str:
@@ -124,10 +165,6 @@ def _of_group(document: Document, group: str) -> list[dict[str, Any]]:
     return [curve for curve in document["curves"] if curve["group"] == group]
 
 
-def _name(measure: str) -> str:
-    return MEASURES[measure] + (", dB," if measure == "psnr" else "")
-
-
 def _number(value: float | None, measure: str) -> str:
     decimals = 4 if measure in IN_DECIBELS else 2
     return "n/a" if value is None else f"{value:.{decimals}f}"
@@ -141,8 +178,8 @@ def _signed(value: float | None, decimals: int) -> str:
     return "n/a" if value is None else f"{value:+.{decimals}f}"
 
 
-def _seconds(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"
+def _milliseconds(seconds: float | None) -> str:
+    return "n/a" if seconds is None else f"{1000 * seconds:.0f}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
