@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from ..charts import Line, comparison
 from .published import Published
-from .results import MEASURES
+from .results import IN_DECIBELS, MEASURES, on_scale
 from .tables import Document
 
 _MARGIN = 1.15
@@ -35,16 +35,27 @@ def _chart(
     curves = {
         curve["name"]: (
             curve["label"],
-            [(p["bpp"], p[measure]) for p in curve["points"] if p[measure] is not None],
+            [
+                (p["bpp"], on_scale(measure, p[measure]))
+                for p in curve["points"]
+                if p[measure] is not None
+            ],
         )
         for curve in document["curves"]
         if curve["group"] in groups
     }
     dashed = [
-        Line(curve.label, tuple(zip(curve.bpp, curve.measures[measure], strict=True)))
+        Line(
+            curve.label,
+            tuple(
+                (bpp, on_scale(measure, value))
+                for bpp, value in zip(curve.bpp, curve.measures[measure], strict=True)
+            ),
+        )
         for curve in (published.curves if published else ())
         if measure in curve.measures and not curve.runnable
     ]
     own = [row["bpp"] for row in document["mean"]]
     rates = (min(own) / _MARGIN, max(own) * _MARGIN)
-    return comparison(curves, dashed, MEASURES[measure], rates)
+    unit = ", dB" if measure in ("psnr", *IN_DECIBELS) else ""
+    return comparison(curves, dashed, MEASURES[measure] + unit, rates)

@@ -28,7 +28,7 @@ MEASURES = {"psnr": "PSNR", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "ssimulacra2":
 """Measures of quality by their name as a field of ``Point``, and how to call them."""
 
 IN_DECIBELS = ("ssim", "ms_ssim")
-"""Measures whose deltas are taken of -10 log10(1 - m), see ``deltas``."""
+"""Measures that are drawn, and whose deltas are taken, as -10 log10(1 - m), see ``deltas``."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _deltas(benchmark: Benchmark, evaluation: Evaluation) -> list[dict[str, Any]
         for other in benchmark.published.curves if benchmark.published else ():
             row = {"curve": curve.name, "anchor": other.label, "published": True}
             for name in (m for m in benchmark.measures if m in other.measures):
-                values = [_scale(name, value) for value in other.measures[name]]
+                values = [on_scale(name, value) for value in other.measures[name]]
                 mine = _axes(name, means[curve.name])
                 row[name] = {
                     "bd_rate": bd_rate(other.bpp, values, *mine),
@@ -173,10 +173,11 @@ def _delta(measure: str, anchor: Sequence[Point], curve: Sequence[Point]) -> dic
 def _axes(measure: str, points: Iterable[Point]) -> tuple[list[float], list[float]]:
     """Rate and quality of the points at which the measure is defined."""
     known = [(p.bpp, getattr(p, measure)) for p in points if getattr(p, measure) is not None]
-    return [bpp for bpp, _ in known], [_scale(measure, value) for _, value in known]
+    return [bpp for bpp, _ in known], [on_scale(measure, value) for _, value in known]
 
 
-def _scale(measure: str, value: float) -> float:
+def on_scale(measure: str, value: float) -> float:
+    """The value on the scale on which a measure is drawn and its deltas are taken."""
     return decibels(value) if measure in IN_DECIBELS else value
 
 

@@ -135,9 +135,9 @@ def report(document: Document, name: str, charts: Sequence[str]) -> str:
         " (-) than the codec in the row at the same quality; n/a where they share too little."
         + "".join(f" {MEASURES[m]} counts as -10 log10(1 - m)." for m in document["measures"]
                   if m in IN_DECIBELS),
-        f"Time is wall time of an image, {document['threads']} thread(s) a process, one process a"
-        f" codec, on {document['processor']}; memory is the process's, and the part of it that it"
-        " held before its first image.",
+        "Time is the mean wall time of an image, memory the process's and the part of it that it"
+        f" held before its first image: one process a codec, threads: {document['threads']},"
+        f" {document['processor']}.",
     ]  # fmt: skip
     if published:
         notes.append(f"Codecs in italics were not run: their points are published by {published}.")
