@@ -170,6 +170,9 @@ def test_subjects_are_told_apart() -> None:
     finer = subjects(replace(SELECTION, levels=(*LEVELS, 400)))
     assert finer[0].identity != chosen[0].identity, "other points, another subject"
     assert finer[-1].identity == chosen[-1].identity, "the peers do not depend on N"
+    for subject in chosen:
+        alone = {s.name: s.identity for s in subjects(subject.selection)}
+        assert alone[subject.name] == subject.identity and len(alone) <= len(coder_names())
     names = [curve.name for subject in chosen for curve in subject.curves.values()]
     assert len(set(names)) == len(names) and names[:2] == ["restored", "quantized"]
 
@@ -225,7 +228,9 @@ def made_up(published: bool = True) -> Benchmark:
             records.append(Record("", 1, str(image), points, 40.0, 50.0 + image))
         group = "peer" if codec == "jpeg" else "codec"
         curve = Curve(codec, codec.upper(), group)  # type: ignore[arg-type]
-        subject = Subject(codec, {codec: curve}, f"lib{codec} 1", "", lambda: lambda *_: ())
+        subject = Subject(
+            codec, {codec: curve}, f"lib{codec} 1", "", SELECTION, lambda: lambda *_: ()
+        )
         measured.append(Measured(subject, tuple(records)))
     other = PublishedCurve("VTM", (0.1, 0.2, 0.4, 0.8), {"psnr": (26.0, 29.0, 32.0, 35.0)}, False)
     source = read_published({"source": "a paper", "curves": []})
@@ -321,9 +326,9 @@ class TestCharts:
             assert axes.get_xlabel() == "bits per pixel"
         assert figures["psnr"].axes[0].get_ylabel() == "PSNR, dB, RGB"
 
-    def test_roads_not_taken_have_a_chart_of_their_own(self) -> None:
+    def test_variants_have_a_chart_of_their_own(self) -> None:
         document = to_document(made_up())
-        document["curves"][2]["group"] = "road"
+        document["curves"][2]["group"] = "variant"
         figures = draw(document, None)
         assert len(figures["quantizers"].axes[0].lines) == 3
         assert len(figures["psnr"].axes[0].lines) == 2

@@ -17,15 +17,14 @@ def draw(document: Document, published: Published | None) -> dict[str, Figure]:
     """Charts by the name that their files end in, such as "psnr".
 
     One chart a measure with this codec, the other codecs that were run and, dashed, those that
-    were only published; and, where there are any, one of the roads not taken: variants of this
-    codec, by PSNR.
+    were only published; and, where there are any, one of the variants of this codec, by PSNR.
     """
     charts = {
         measure.replace("_", "-"): _chart(document, measure, ("codec", "peer"), published)
         for measure in document["measures"]
     }
-    if any(curve["group"] == "road" for curve in document["curves"]):
-        charts["quantizers"] = _chart(document, "psnr", ("codec", "road"), None)
+    if any(curve["group"] == "variant" for curve in document["curves"]):
+        charts["quantizers"] = _chart(document, "psnr", ("codec", "variant"), None)
     return charts
 
 

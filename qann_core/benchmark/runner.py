@@ -136,7 +136,7 @@ class _Workers:
         slot = self._slots.get()
         first = slot * self._plan.threads
         task = Task(
-            selection=self._plan.selection,
+            selection=subject.selection,
             subject=subject.name,
             images=missing,
             store=str(self._plan.file(subject)),

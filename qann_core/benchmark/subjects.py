@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..codec import Codec, Latents
     from ..quantization import QuantizedLatents
 
-Group = Literal["codec", "peer", "road"]
+Group = Literal["codec", "peer", "variant"]
 """This codec, another codec, or a road not taken: a variant of this one, for comparison."""
 
 Sweep = Callable[[np.ndarray, Collection[str]], Iterable[Point]]
@@ -69,6 +69,7 @@ class Subject:
         curves: for each ``codec`` name of its points, the curve that they belong to.
         software: the program and version behind it.
         identity: digest of all that its points depend on, besides the image.
+        selection: a selection of as little as has this subject: what its process needs to know.
         prepare: loads the codec, in the subject's own process.
     """
 
@@ -76,6 +77,7 @@ class Subject:
     curves: dict[str, Curve]
     software: str
     identity: str
+    selection: Selection
     prepare: Callable[[], Sweep]
 
 
@@ -102,7 +104,7 @@ def _codec_subject(model: str, coder: str, levels: tuple[int, ...], main: bool) 
     words = "" if not suffix else f", {coder} coder"
     if not main:
         suffix, words = f"-{folder.name}{suffix}", f" ({folder.name}{words})"
-    group: Group = "codec" if main else "road"
+    group: Group = "codec" if main else "variant"
 
     def prepare() -> Sweep:
         from ..codec import Codec
@@ -118,6 +120,7 @@ def _codec_subject(model: str, coder: str, levels: tuple[int, ...], main: bool) 
         },
         software=f"qann {__version__}, model {model_id}, coder {coder}",
         identity=_digest(__version__, model_id, coder, levels),
+        selection=Selection(peers=(), models=(model,), levels=levels),
         prepare=prepare,
     )
 
@@ -129,6 +132,7 @@ def _peer_subject(peer: Peer) -> Subject:
         curves={peer.name: Curve(peer.name, peer.label, "peer")},
         software=peer.software,
         identity=_digest(peer.name, peer.software, peer.sweep, options),
+        selection=Selection(peers=(peer.name,), models=(), levels=()),
         prepare=lambda: lambda pixels, extra: sweep_peer(peer, pixels, extra=extra),
     )
 

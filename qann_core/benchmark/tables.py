@@ -69,8 +69,11 @@ def deltas_table(document: Document) -> str:
 
 
 def spread_table(document: Document, curve: str = RESTORED) -> str:
-    """One of this codec's curves against each codec: whole set, and how images differ."""
-    head = ["against", "measure", "BD-rate, %", "BD-quality, dB", "images", "mean of images, %",
+    """One of this codec's curves against each codec: whole set, and how images differ.
+
+    BD-quality is in dB, for SSIMULACRA 2 in its points.
+    """
+    head = ["against", "measure", "BD-rate, %", "BD-quality", "images", "mean of images, %",
             "least", "most", "deviation"]  # fmt: skip
     rows = []
     for label, row in _anchors(document):
@@ -143,7 +146,9 @@ def report(document: Document, name: str, charts: Sequence[str]) -> str:
         notes.append(f"Codecs in italics were not run: their points are published by {published}.")
     parts = [
         f"# Benchmark: {name}", *notes, pictures, levels_table(document), deltas_table(document),
-        "## From image to image", spread_table(document), "## Time and memory",
+        "## From image to image", "Restored against each codec: the mean curves' deltas (quality in dB,"
+        " SSIMULACRA 2 in points), and the BD-rates of single images.",
+        spread_table(document), "## Time and memory",
         cost_table(document),
     ]  # fmt: skip
     return "\n\n".join(part.strip() for part in parts) + "\n"
