@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .benchmark.runner import Plan
 
 _MEASURES = ("psnr", "ssim", "ms_ssim", "ssimulacra2")
+_VARIANTS = ("told-half", "told-double", "daq", "rq")
 
 
 def add_benchmark(commands: argparse._SubParsersAction, default_levels: Sequence[int]) -> None:
@@ -30,6 +31,7 @@ def add_benchmark(commands: argparse._SubParsersAction, default_levels: Sequence
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="default: bundled photos")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark"), metavar="FOLDER")
     parser.add_argument("--peers", nargs="*", metavar="CODEC", help="default: all there are")
+    parser.add_argument("--variants", nargs="*", default=_VARIANTS, choices=_VARIANTS)
     parser.add_argument("--metrics", nargs="+", default=_MEASURES[:3], choices=_MEASURES)
     parser.add_argument("--model", nargs="+", default=["default"], metavar="MODEL",
                         help="bundled models or folders; the first is the main one")  # fmt: skip
@@ -88,6 +90,7 @@ def _plan(options: argparse.Namespace) -> tuple[Plan, str]:
         peers=tuple(peer.name for peer in available_peers()) if peers is None else tuple(peers),
         models=tuple(options.model),
         levels=tuple(check_levels(n) for n in sorted(set(options.levels))),
+        variants=tuple(options.variants),
     )
     name = folder.resolve().name.lower()
     store = options.out / f"{name}-points"

@@ -12,7 +12,7 @@ from matplotlib.colors import is_color_like
 from PIL import Image
 from test_metrics import photo_like
 
-from qann_core import QannError
+from qann_core import Codec, QannError, cli_benchmark
 from qann_core.benchmark import store
 from qann_core.benchmark.figures import draw
 from qann_core.benchmark.published import (
@@ -27,13 +27,14 @@ from qann_core.benchmark.runner import Measured, make_plan, run
 from qann_core.benchmark.store import Record, append_record, pixels_digest, read_records
 from qann_core.benchmark.subjects import Curve, Selection, Subject, subjects
 from qann_core.benchmark.tables import deltas_table, fill_in, gains_table, levels_table, report
+from qann_core.benchmark.variants import VARIANTS, WRONG_LEVELS, sweep_told
 from qann_core.benchmark.worker import Task
 from qann_core.charts import MEASURES, comparison, style
 from qann_core.cli import main
 from qann_core.deltas import bd_rate
 from qann_core.entropy import coder_names
 from qann_core.peers import peer_by_name
-from qann_core.rate_distortion import Point
+from qann_core.rate_distortion import Point, sweep_codec
 
 LEVELS = (32, 96, 256)
 SELECTION = Selection(("jpeg", "jpeg2000"), ("default",), LEVELS)
@@ -49,6 +50,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_the_command_offers_every_variant() -> None:
+    assert tuple(VARIANTS) == cli_benchmark._VARIANTS
+
+
 def benchmark(folder: Path, out: Path, *more: object) -> int:
     fixed = ["benchmark", "--images", folder, "--out", out, "--levels", *LEVELS]
     return main([str(argument) for argument in (*fixed, *more)])
@@ -58,7 +63,7 @@ def benchmark(folder: Path, out: Path, *more: object) -> int:
 def out(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of one whole run."""
     out = tmp_path_factory.mktemp("out")
-    assert benchmark(folder, out, "--peers", "jpeg", "jpeg2000") == 0
+    assert benchmark(folder, out, "--peers", "jpeg", "jpeg2000", "--variants", "daq") == 0
     return out
 
 
@@ -74,12 +79,12 @@ def test_writes_all_results(out: Path) -> None:
     assert {row["image"] for row in document["per_image"]} == {"0.png", "1.png"}
     assert list(document["bd_rate_psnr"]) == ["jpeg", "jpeg2000"]
     names = [curve["name"] for curve in document["curves"]]
-    assert names[:2] == ["restored", "quantized"] and names[-2:] == ["jpeg", "jpeg2000"]
+    assert names[:2] == ["restored", "quantized"] and names[-3:] == ["jpeg", "jpeg2000", "daq"]
     for curve in document["curves"]:
         assert 10 < curve["idle_megabytes"] <= curve["peak_megabytes"]
         assert curve["encode_seconds"] > 0 and curve["decode_seconds"] > 0
-    assert "libjpeg-turbo" in document["curves"][-2]["software"]
-    for ending in ("psnr", "ssim", "ms-ssim"):
+    assert "libjpeg-turbo" in document["curves"][-3]["software"]
+    for ending in ("psnr", "ssim", "ms-ssim", "quantizers"):
         assert (out / f"pair-{ending}.png").read_bytes()[:4] == b"\x89PNG"
     text = (out / "pair.md").read_text()
     assert levels_table(document) in text and deltas_table(document) in text
@@ -89,7 +94,9 @@ def test_the_document_is_the_mean_of_the_points(out: Path) -> None:
     document = json.loads((out / "pair.json").read_text())
     rows = list(csv.DictReader((out / "pair.csv").open()))
     qualities = peer_by_name("jpeg").sweep
-    assert len(rows) == 2 * (2 * len(coder_names()) * len(LEVELS) + 2 * len(qualities))
+    rest = sum(len(c["points"]) for c in document["curves"] if c["group"] != "codec")
+    assert rest > 2 * len(qualities)
+    assert len(rows) == 2 * (2 * len(coder_names()) * len(LEVELS) + rest)
     for curve in document["curves"]:
         for point in curve["points"]:
             mine = [
@@ -108,7 +115,7 @@ def test_results_are_kept_and_nothing_is_measured_twice(
     before = lines(out)
     assert benchmark(folder, out, "--peers", "jpeg", "jpeg2000") == 2
     assert "pair.json exists already; use --force" in capsys.readouterr().err
-    assert benchmark(folder, out, "--peers", "jpeg", "--force") == 0
+    assert benchmark(folder, out, "--peers", "jpeg", "--variants", "--force") == 0
     assert lines(out) == before
     assert list(json.loads((out / "pair.json").read_text())["bd_rate_psnr"]) == ["jpeg"]
 
@@ -173,8 +180,20 @@ def test_subjects_are_told_apart() -> None:
     for subject in chosen:
         alone = {s.name: s.identity for s in subjects(subject.selection)}
         assert alone[subject.name] == subject.identity and len(alone) <= len(coder_names())
-    names = [curve.name for subject in chosen for curve in subject.curves.values()]
+    more = subjects(replace(SELECTION, variants=tuple(VARIANTS)))
+    assert [s.name for s in more[len(chosen) :]] == list(VARIANTS)
+    names = [curve.name for subject in more for curve in subject.curves.values()]
     assert len(set(names)) == len(names) and names[:2] == ["restored", "quantized"]
+
+
+def test_a_wrong_n_does_harm(codec: Codec, photo: np.ndarray) -> None:
+    """The same files, but the network corrects less well than when it knows N."""
+    right = [p for p in sweep_codec(codec, photo, LEVELS) if p.codec == "restored"]
+    for name in WRONG_LEVELS:
+        wrong = list(sweep_told(codec, photo, LEVELS, name))
+        assert [p.n_bytes for p in wrong] == [p.n_bytes for p in right]
+        assert all(w.psnr < r.psnr for w, r in zip(wrong, right, strict=True))
+        assert all(w.codec == name and w.setting in LEVELS for w in wrong)
 
 
 POINT = Point("jpeg", 50, 1.0, 100, 30.0, 0.9, 0.95)

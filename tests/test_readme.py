@@ -91,6 +91,18 @@ def test_restoration_helps_every_image_at_every_n() -> None:
     assert all(row["psnr_restored"] > row["psnr_quantized"] for row in rows)
 
 
+@pytest.mark.parametrize("wrong", ["told-half", "told-double"])
+def test_the_true_n_beats_a_wrong_one_on_every_image(
+    points: list[dict[str, str]], wrong: str
+) -> None:
+    true = {(p["image"], p["setting"]): p for p in points if p["codec"] == "restored"}
+    told = {(p["image"], p["setting"]): p for p in points if p["codec"] == wrong}
+    assert len(told) == len(true) == 24 * len(STORED["mean"])
+    for key, point in told.items():
+        assert point["n_bytes"] == true[key]["n_bytes"]
+        assert float(point["psnr"]) < float(true[key]["psnr"]), key
+
+
 def test_the_space_installs_the_gradio_it_names() -> None:
     version = re.search(r"^sdk_version: (\S+)$", README, re.MULTILINE)
     assert version is not None

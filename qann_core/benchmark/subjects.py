@@ -18,6 +18,7 @@ from ..entropy import coder_names
 from ..models import folder_digest, resolve_folder
 from ..peers import Peer, peer_by_name
 from ..rate_distortion import QUANTIZED, RESTORED, Point, sweep_codec, sweep_peer
+from .variants import COMPARATORS, VARIANTS, WRONG_LEVELS, sweep_told
 
 if TYPE_CHECKING:
     from ..codec import Codec, Latents
@@ -38,11 +39,13 @@ class Selection:
         peers: names of other codecs.
         models: names or folders of weights; the first is the one that matters.
         levels: the values of N for this codec.
+        variants: names of variants of the main model, see ``variants``.
     """
 
-    peers: tuple[str, ...]
-    models: tuple[str, ...]
-    levels: tuple[int, ...]
+    peers: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    levels: tuple[int, ...] = ()
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,14 @@ def subjects(selection: Selection) -> list[Subject]:
         for model in selection.models
         for coder in coder_names()
     ]
-    return own + [_peer_subject(peer_by_name(name)) for name in selection.peers]
+    peers = [_peer_subject(peer_by_name(name)) for name in selection.peers]
+    variants = [
+        _comparator_subject(name, selection.models[0])
+        if name in COMPARATORS
+        else _told_subject(name, selection.models[0], selection.levels)
+        for name in selection.variants
+    ]
+    return own + peers + variants
 
 
 def _codec_subject(model: str, coder: str, levels: tuple[int, ...], main: bool) -> Subject:
@@ -120,7 +130,7 @@ def _codec_subject(model: str, coder: str, levels: tuple[int, ...], main: bool) 
         },
         software=f"qann {__version__}, model {model_id}, coder {coder}",
         identity=_digest(__version__, model_id, coder, levels),
-        selection=Selection(peers=(), models=(model,), levels=levels),
+        selection=Selection(models=(model,), levels=levels),
         prepare=prepare,
     )
 
@@ -132,8 +142,55 @@ def _peer_subject(peer: Peer) -> Subject:
         curves={peer.name: Curve(peer.name, peer.label, "peer")},
         software=peer.software,
         identity=_digest(peer.name, peer.software, peer.sweep, options),
-        selection=Selection(peers=(peer.name,), models=(), levels=()),
+        selection=Selection(peers=(peer.name,)),
         prepare=lambda: lambda pixels, extra: sweep_peer(peer, pixels, extra=extra),
+    )
+
+
+def _told_subject(name: str, model: str, levels: tuple[int, ...]) -> Subject:
+    """This codec with a restoration network that is told a wrong N."""
+    model_id = folder_digest(resolve_folder(model))
+
+    def prepare() -> Sweep:
+        from ..codec import Codec
+
+        codec = Codec.load(model)
+        return lambda pixels, extra: sweep_told(codec, pixels, levels, name, extra)
+
+    return Subject(
+        name=name,
+        curves={name: Curve(name, VARIANTS[name], "variant")},
+        software=f"qann {__version__}, model {model_id}",
+        identity=_digest(__version__, model_id, name, WRONG_LEVELS[name], levels),
+        selection=Selection(models=(model,), levels=levels, variants=(name,)),
+        prepare=prepare,
+    )
+
+
+def _comparator_subject(name: str, model: str) -> Subject:
+    """Another quantizer of the same latents."""
+    from ..comparators import comparator_by_name, sweep_comparator
+
+    comparator = comparator_by_name(name)
+    model_id = folder_digest(resolve_folder(model))
+    codebooks = getattr(comparator, "codebooks", None)
+
+    def prepare() -> Sweep:
+        from ..codec import Codec
+
+        codec = Codec.load(model)
+        return lambda pixels, extra: sweep_comparator(codec, comparator, pixels, extra=extra)
+
+    return Subject(
+        name=name,
+        curves={name: Curve(name, VARIANTS[name], "variant")},
+        software=f"qann {__version__}, model {model_id}"
+        + (f", codebooks {codebooks.id}" if codebooks else ""),
+        identity=_digest(
+            __version__, model_id, name, comparator.settings, codebooks and codebooks.id
+        ),
+        selection=Selection(models=(model,), variants=(name,)),
+        prepare=prepare,
     )
 
 
