@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .benchmark.runner import Plan
 
 _MEASURES = ("psnr", "ssim", "ms_ssim", "ssimulacra2")
-_VARIANTS = ("told-half", "told-double", "daq", "rq")
+_VARIANTS = ("told", "daq", "rq")
 
 
 def add_benchmark(commands: argparse._SubParsersAction, default_levels: Sequence[int]) -> None:
@@ -31,7 +31,8 @@ def add_benchmark(commands: argparse._SubParsersAction, default_levels: Sequence
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="default: bundled photos")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark"), metavar="FOLDER")
     parser.add_argument("--peers", nargs="*", metavar="CODEC", help="default: all there are")
-    parser.add_argument("--variants", nargs="*", default=_VARIANTS, choices=_VARIANTS)
+    parser.add_argument("--variants", nargs="*", default=_VARIANTS, choices=_VARIANTS,
+                        help="wrong N told, other quantizers; default: all")  # fmt: skip
     parser.add_argument("--metrics", nargs="+", default=_MEASURES[:3], choices=_MEASURES)
     parser.add_argument("--model", nargs="+", default=["default"], metavar="MODEL",
                         help="bundled models or folders; the first is the main one")  # fmt: skip

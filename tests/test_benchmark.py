@@ -12,7 +12,7 @@ from matplotlib.colors import is_color_like
 from PIL import Image
 from test_metrics import photo_like
 
-from qann_core import Codec, QannError, cli_benchmark
+from qann_core import QannError, cli_benchmark
 from qann_core.benchmark import store
 from qann_core.benchmark.figures import draw
 from qann_core.benchmark.published import (
@@ -25,16 +25,15 @@ from qann_core.benchmark.published import (
 from qann_core.benchmark.results import Benchmark, to_csv, to_document
 from qann_core.benchmark.runner import Measured, make_plan, run
 from qann_core.benchmark.store import Record, append_record, pixels_digest, read_records
-from qann_core.benchmark.subjects import Curve, Selection, Subject, subjects
+from qann_core.benchmark.subjects import VARIANTS, Curve, Selection, Subject, subjects
 from qann_core.benchmark.tables import deltas_table, fill_in, gains_table, levels_table, report
-from qann_core.benchmark.variants import VARIANTS, WRONG_LEVELS, sweep_told
 from qann_core.benchmark.worker import Task
 from qann_core.charts import MEASURES, comparison, style
 from qann_core.cli import main
 from qann_core.deltas import bd_rate
 from qann_core.entropy import coder_names
 from qann_core.peers import peer_by_name
-from qann_core.rate_distortion import Point, sweep_codec
+from qann_core.rate_distortion import Point
 
 LEVELS = (32, 96, 256)
 SELECTION = Selection(("jpeg", "jpeg2000"), ("default",), LEVELS)
@@ -180,20 +179,10 @@ def test_subjects_are_told_apart() -> None:
     for subject in chosen:
         alone = {s.name: s.identity for s in subjects(subject.selection)}
         assert alone[subject.name] == subject.identity and len(alone) <= len(coder_names())
-    more = subjects(replace(SELECTION, variants=tuple(VARIANTS)))
+    more = subjects(replace(SELECTION, variants=VARIANTS))
     assert [s.name for s in more[len(chosen) :]] == list(VARIANTS)
     names = [curve.name for subject in more for curve in subject.curves.values()]
     assert len(set(names)) == len(names) and names[:2] == ["restored", "quantized"]
-
-
-def test_a_wrong_n_does_harm(codec: Codec, photo: np.ndarray) -> None:
-    """The same files, but the network corrects less well than when it knows N."""
-    right = [p for p in sweep_codec(codec, photo, LEVELS) if p.codec == "restored"]
-    for name in WRONG_LEVELS:
-        wrong = list(sweep_told(codec, photo, LEVELS, name))
-        assert [p.n_bytes for p in wrong] == [p.n_bytes for p in right]
-        assert all(w.psnr < r.psnr for w, r in zip(wrong, right, strict=True))
-        assert all(w.codec == name and w.setting in LEVELS for w in wrong)
 
 
 POINT = Point("jpeg", 50, 1.0, 100, 30.0, 0.9, 0.95)

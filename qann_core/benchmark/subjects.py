@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .. import __version__
+from ..comparators.told import FACTORS
 from ..entropy import coder_names
 from ..models import folder_digest, resolve_folder
 from ..peers import Peer, peer_by_name
 from ..rate_distortion import QUANTIZED, RESTORED, Point, sweep_codec, sweep_peer
-from .variants import COMPARATORS, VARIANTS, WRONG_LEVELS, sweep_told
 
 if TYPE_CHECKING:
     from ..codec import Codec, Latents
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 Group = Literal["codec", "peer", "variant"]
 """This codec, another codec, or a road not taken: a variant of this one, for comparison."""
+
+VARIANTS = ("told", "daq", "rq")
+"""Roads not taken (see ``comparators``): the network told a wrong N, other quantizers."""
+
+_LABELS = {"told-half": "QANN told N/2", "told-double": "QANN told 2N", "daq": "DAQ", "rq": "RQ"}
 
 Sweep = Callable[[np.ndarray, Collection[str]], Iterable[Point]]
 """Pixels, uint8 (H, W, 3), and the names of slow measures to take as well, to points."""
@@ -39,7 +44,7 @@ class Selection:
         peers: names of other codecs.
         models: names or folders of weights; the first is the one that matters.
         levels: the values of N for this codec.
-        variants: names of variants of the main model, see ``variants``.
+        variants: names among VARIANTS; they are of the main model.
     """
 
     peers: tuple[str, ...] = ()
@@ -98,9 +103,9 @@ def subjects(selection: Selection) -> list[Subject]:
     ]
     peers = [_peer_subject(peer_by_name(name)) for name in selection.peers]
     variants = [
-        _comparator_subject(name, selection.models[0])
-        if name in COMPARATORS
-        else _told_subject(name, selection.models[0], selection.levels)
+        _told_subject(selection.models[0], selection.levels)
+        if name == "told"
+        else _comparator_subject(name, selection.models[0])
         for name in selection.variants
     ]
     return own + peers + variants
@@ -147,22 +152,23 @@ def _peer_subject(peer: Peer) -> Subject:
     )
 
 
-def _told_subject(name: str, model: str, levels: tuple[int, ...]) -> Subject:
-    """This codec with a restoration network that is told a wrong N."""
+def _told_subject(model: str, levels: tuple[int, ...]) -> Subject:
+    """This codec's files with a restoration network that is told half or twice the true N."""
     model_id = folder_digest(resolve_folder(model))
 
     def prepare() -> Sweep:
         from ..codec import Codec
+        from ..comparators.told import sweep_told
 
         codec = Codec.load(model)
-        return lambda pixels, extra: sweep_told(codec, pixels, levels, name, extra)
+        return lambda pixels, extra: sweep_told(codec, pixels, levels, extra)
 
     return Subject(
-        name=name,
-        curves={name: Curve(name, VARIANTS[name], "variant")},
+        name="told",
+        curves={name: Curve(name, _LABELS[name], "variant") for name in FACTORS},
         software=f"qann {__version__}, model {model_id}",
-        identity=_digest(__version__, model_id, name, WRONG_LEVELS[name], levels),
-        selection=Selection(models=(model,), levels=levels, variants=(name,)),
+        identity=_digest(__version__, model_id, FACTORS, levels),
+        selection=Selection(models=(model,), levels=levels, variants=("told",)),
         prepare=prepare,
     )
 
@@ -183,7 +189,7 @@ def _comparator_subject(name: str, model: str) -> Subject:
 
     return Subject(
         name=name,
-        curves={name: Curve(name, VARIANTS[name], "variant")},
+        curves={name: Curve(name, _LABELS[name], "variant")},
         software=f"qann {__version__}, model {model_id}"
         + (f", codebooks {codebooks.id}" if codebooks else ""),
         identity=_digest(

@@ -146,8 +146,8 @@ def report(document: Document, name: str, charts: Sequence[str]) -> str:
         notes.append(f"Codecs in italics were not run: their points are published by {published}.")
     parts = [
         f"# Benchmark: {name}", *notes, pictures, levels_table(document), deltas_table(document),
-        "## From image to image", "Restored against each codec: the mean curves' deltas (quality in dB,"
-        " SSIMULACRA 2 in points), and the BD-rates of single images.",
+        "## From image to image", "Restored against each codec: the deltas of the mean curves"
+        " (quality in dB, SSIMULACRA 2 in points), and the BD-rates of single images.",
         spread_table(document), "## Time and memory",
         cost_table(document),
     ]  # fmt: skip
