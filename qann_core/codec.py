@@ -117,16 +117,20 @@ class Codec:
             ModelError: when the latents were made by other weights.
         """
         latents = self.restore(quantized) if restore else self.dequantize(quantized)
+        return self.synthesize(latents, quantized.height, quantized.width)
+
+    @torch.inference_mode()
+    def synthesize(self, latents: Pyramid, height: int, width: int) -> np.ndarray:
+        """The VAE's decoder alone: latents of any origin to an image, uint8 (height, width, 3)."""
         with _decoding_precision():
             residual = _in_tiles(self.vae.decoder, latents)
-        image = wavelet.inverse(_add(latents, residual))[0]
-        image = image[:, : quantized.height, : quantized.width]
+        image = wavelet.inverse(_add(latents, residual))[0, :, :height, :width]
         pixels = image.add(127.5).round_().clamp_(0, 255).to(torch.uint8)
         return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
 
     def dequantize(self, quantized: QuantizedLatents) -> Pyramid:
         """Quantized latents at the values that the file keeps: q * step."""
-        self._check_model(quantized)
+        self.check_model(quantized.model_id)
         return dequantize(quantized.bands, quantized.levels)
 
     @torch.inference_mode()
@@ -137,7 +141,7 @@ class Codec:
             told_levels: the N to tell the network instead of the true one, to see what it is
                 worth to know it.
         """
-        self._check_model(quantized)
+        self.check_model(quantized.model_id)
         integers = tuple(torch.from_numpy(band)[None].float() for band in quantized.bands)
         told = torch.tensor([float(told_levels or quantized.levels)])
         with _decoding_precision():
@@ -145,11 +149,11 @@ class Codec:
         step = step_for_levels(quantized.levels)
         return tuple(band * step for band in _add(integers, corrections))
 
-    def _check_model(self, quantized: QuantizedLatents) -> None:
-        if quantized.model_id != self.model_id:
+    def check_model(self, model_id: str) -> None:
+        """Raises ModelError unless ``model_id`` names this codec's weights."""
+        if model_id != self.model_id:
             raise ModelError(
-                f"The file was made with model {quantized.model_id}; this codec has model "
-                f"{self.model_id}."
+                f"The file was made with model {model_id}; this codec has model {self.model_id}."
             )
 
 
