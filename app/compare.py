@@ -16,7 +16,7 @@ from qann_core.limits import MIN_LEVELS
 
 from . import cards, figures
 from .examples import credits, example_photo
-from .pictures import cache_file, lossless_bytes, png_bytes
+from .pictures import cache_file, lossless_bytes
 from .toasts import tell, toasted
 from .visit import Photo, Result, Visit, compress_photo, peer_at_same_bytes, read_photo
 from .words import LESSONS
@@ -50,7 +50,7 @@ def show(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
     """All that shows the visit's result, in one update, for the outputs of ``result_outputs``."""
     photo, result = visit.present()
     stem = f"{photo.name}-N{result.levels}"
-    restored_png = cache_file(png_bytes(result.restored), f"{stem}.png")
+    restored_png = cache_file(result.restored_png, f"{stem}.png")
 
     def shown(side: str) -> str:
         if side == "restored":
@@ -93,7 +93,7 @@ def _welcome(photo: Photo, levels: int, lesson: str) -> Update:
 def open_page(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
     """The first look: an example that was compressed once for all visitors."""
     photo, result = opening()
-    photo = replace(photo, points=[])
+    photo = replace(photo, points=[], jpeg={})
     visit.take(photo, replace(result, peers={}))
     update = show(visit, left, right, with_maps)
     return [*update, *_welcome(photo, OPENING.levels, OPENING.text)]
