@@ -31,7 +31,12 @@ Group = Literal["codec", "peer", "variant"]
 VARIANTS = ("told", "daq", "rq")
 """Roads not taken (see ``comparators``): the network told a wrong N, other quantizers."""
 
-_LABELS = {"told-half": "QANN told N/2", "told-double": "QANN told 2N", "daq": "DAQ", "rq": "RQ"}
+_LABELS = {
+    "told-half": "QANN told N/2",
+    "told-double": "QANN told 2N",
+    "daq": "DAQ, by distribution",
+    "rq": "RQ, residual codes",
+}
 
 Sweep = Callable[[np.ndarray, Collection[str]], Iterable[Point]]
 """Pixels, uint8 (H, W, 3), and the names of slow measures to take as well, to points."""
