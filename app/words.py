@@ -77,6 +77,11 @@ How many bits does which quality cost, **for this photo**? Each point is one rea
 the left is better. The ring marks where the slider stands on the Compare tab.
 """
 
+QUANTIZERS_INFO = (
+    "Codecs: JPEG and its successors. Quantizers: the same VAE and Brotli with other ways to round,"
+    " and the network told a wrong N."
+)
+
 OPEN_INTRO = "A `.qann` file back to a picture, with all that its header says."
 
 OPEN_HINT = """

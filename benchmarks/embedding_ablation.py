@@ -1,6 +1,6 @@
 """What telling the restoration network N is worth: trained with and without the embedding.
 
-    python benchmarks/embedding_ablation.py PHOTOS... --evaluate FOLDER [--minutes M]
+    python benchmarks/embedding_ablation.py PHOTOS... --evaluate FOLDER [--steps K]
 
 Two networks start as the same function: the trained network as it is at one N, by the layers that
 both have; the embedding's own layers, where there are any, start at zero. Then both see the same
@@ -10,7 +10,6 @@ Markdown table of means over the images of FOLDER and writes mean points and mar
 
 import argparse
 import json
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -45,9 +44,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path, nargs="+", help="folders of training photos")
     parser.add_argument("--evaluate", type=Path, required=True, help="a folder of test images")
     parser.add_argument("--exclude", type=Path, help="a text file of image paths to leave out")
-    parser.add_argument(
-        "--minutes", type=float, default=24.0, help="training of both together"
-    )
+    parser.add_argument("--steps", type=int, default=400, help="optimizer steps of each network")
     parser.add_argument("--batch", type=int, default=4, help="crops a step")
     parser.add_argument("--crop", type=int, default=192, help="side of a crop in pixels")
     parser.add_argument("--levels", type=int, nargs="+", default=(32, 64, 128, 256))
@@ -57,13 +54,13 @@ def main() -> None:
     options = parser.parse_args()
     vae, trained, model_id = load_networks(resolve_folder(options.model))
     networks = start_alike(trained, options.seed)
-    steps = train_in_turn(vae, networks, options)
+    train_in_turn(vae, networks, options)
     codecs = {
         name: Codec(vae, network.eval().requires_grad_(False), model_id)
         for name, network in networks.items()
     }
     evaluation = evaluate(codecs, options.evaluate, options.levels)
-    result = report(evaluation, model_id, steps, options)
+    result = report(evaluation, model_id, options)
     write_bytes_atomically(options.out, (json.dumps(result, indent=1) + "\n").encode(), True)
     print(table(result))
 
@@ -110,8 +107,8 @@ def with_film_folded(trained: QannUNet) -> dict[str, Tensor]:
 
 def train_in_turn(
     vae: WaveletVAE, networks: dict[str, QannUNet], options: argparse.Namespace
-) -> int:
-    """Trains all networks on the same batches for a time; returns the steps of each."""
+) -> None:
+    """Trains all networks on the same batches, each as long as the others."""
     exclude = []
     if options.exclude is not None:
         exclude = [Path(line) for line in options.exclude.read_text().splitlines() if line.strip()]
@@ -122,8 +119,7 @@ def train_in_turn(
     low, high = np.log(limits.min_levels), np.log(limits.max_levels)
     objectives = {name: Objective(vae, network) for name, network in networks.items()}
     optimizers = {name: HybridOptimizer(objective) for name, objective in objectives.items()}
-    started, steps, share = time.monotonic(), 0, 0.0
-    while share < 1:
+    for step in range(options.steps):
         images = centred(crops.next())
         levels = torch.tensor(np.round(np.exp(random.uniform(low, high, options.batch)))).float()
         losses = []
@@ -131,13 +127,10 @@ def train_in_turn(
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 loss, _ = objective(images, levels, "finish")
             loss.backward()
-            optimizers[name].step(rate_factor(share, "finish", steps))
+            optimizers[name].step(rate_factor(step / options.steps, "finish", step))
             losses.append(f"{name} {loss.item():.4f}")
-        steps += 1
-        share = (time.monotonic() - started) / (60 * options.minutes)
-        if steps % 20 == 0:
-            print(f"step {steps}, {100 * share:.0f} %: loss {', '.join(losses)}", flush=True)
-    return steps
+        if step % 20 == 19:
+            print(f"step {step + 1} of {options.steps}: loss {', '.join(losses)}", flush=True)
 
 
 def evaluate(codecs: dict[str, Codec], folder: Path, levels: list[int]) -> Evaluation:
@@ -160,7 +153,7 @@ def evaluate(codecs: dict[str, Codec], folder: Path, levels: list[int]) -> Evalu
     return Evaluation(tuple(per_image))
 
 
-def report(evaluation: Evaluation, model_id: str, steps: int, options: argparse.Namespace) -> dict:
+def report(evaluation: Evaluation, model_id: str, options: argparse.Namespace) -> dict:
     """Everything as plain values: how it was trained, mean points, margins by N."""
     margins = []
     for n in options.levels:
@@ -175,8 +168,8 @@ def report(evaluation: Evaluation, model_id: str, steps: int, options: argparse.
     return {
         "model": model_id,
         "training": {
-            "steps": steps, "minutes": options.minutes, "batch": options.batch,
-            "crop": options.crop, "seed": options.seed,
+            "steps": options.steps, "batch": options.batch, "crop": options.crop,
+            "seed": options.seed,
         },
         "images": len(evaluation.per_image),
         "mean": {name: [asdict(point) for point in curve] for name, curve in curves.items()},

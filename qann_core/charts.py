@@ -41,10 +41,10 @@ _STYLES = {
     "webp": Style("WebP", "#009E73", "^", "-"),
     "avif": Style("AVIF", "#CC79A7", "D", "-"),
     "jpegxl": Style("JPEG XL", "#56B4E9", "v", "-"),
-    "daq": Style("DAQ", "#009E73", "^", "-"),
-    "rq": Style("RQ", "#CC79A7", "D", "-"),
-    "told-half": Style("QANN told N/2", "#0072B2", "v", ":"),
-    "told-double": Style("QANN told 2N", "#56B4E9", "^", ":"),
+    "daq": Style("DAQ, by distribution", "#0072B2", "P", "-"),
+    "rq": Style("RQ, residual codes", "#009E73", "X", "-"),
+    "told-half": Style("QANN told N/2", "#CC79A7", "<", ":"),
+    "told-double": Style("QANN told 2N", "#56B4E9", ">", ":"),
 }
 # Tol's muted colours, told apart by colour-blind readers as well.
 _SPARE = (

@@ -157,6 +157,18 @@ class Codec:
             )
 
 
+class EncodedCodec(Codec):
+    """A codec with the encoder's work on one image done already, for many sweeps of that image."""
+
+    def __init__(self, codec: Codec, latents: Latents) -> None:
+        super().__init__(codec.vae, codec.qann, codec.model_id)
+        self._latents = latents
+
+    def encode(self, pixels: np.ndarray) -> Latents:
+        """The latents given; ``pixels`` are those of their image."""
+        return self._latents
+
+
 def compress(pixels: np.ndarray, levels: int = 96) -> bytes:
     """Image, uint8 (H, W, 3), to the bytes of a .qann file, with the default model.
 

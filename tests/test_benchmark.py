@@ -152,6 +152,7 @@ def test_a_worker_that_fails(folder: Path, tmp_path: Path) -> None:
         (("--jobs", 5000), "need 5000 cores"),
         (("--threads", 0), "at least one of each"),
         (("--peers", "bpg"), "no codec 'bpg'"),
+        (("--peers", "jpeg", "jpeg"), "jpeg is asked for twice"),
         (("--model", "none"), "no model 'none'"),
         (("--metrics", "ssim"), "must include psnr"),
     ],

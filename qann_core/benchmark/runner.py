@@ -102,12 +102,12 @@ def run(plan: Plan, progress: Callable[[str], None]) -> list[Measured]:
     """
     chosen = subjects(plan.selection)
     workers = _Workers(plan, progress)
-    try:
-        with ThreadPoolExecutor(plan.jobs) as pool:
+    with ThreadPoolExecutor(plan.jobs) as pool:
+        try:
             for done in [pool.submit(workers.measure, subject) for subject in chosen]:
                 done.result()
-    finally:
-        workers.stop()
+        finally:
+            workers.stop()  # before the pool waits for its threads, which wait for these
     measured = []
     for subject in chosen:
         known = plan.records(subject)

@@ -16,6 +16,7 @@ import numpy as np
 from .. import __version__
 from ..comparators.told import FACTORS
 from ..entropy import coder_names
+from ..errors import ParameterError
 from ..models import folder_digest, resolve_folder
 from ..peers import Peer, peer_by_name
 from ..rate_distortion import QUANTIZED, RESTORED, Point, sweep_codec, sweep_peer
@@ -30,7 +31,12 @@ Group = Literal["codec", "peer", "variant"]
 VARIANTS = ("told", "daq", "rq")
 """Roads not taken (see ``comparators``): the network told a wrong N, other quantizers."""
 
-_LABELS = {"told-half": "QANN told N/2", "told-double": "QANN told 2N", "daq": "DAQ", "rq": "RQ"}
+_LABELS = {
+    "told-half": "QANN told N/2",
+    "told-double": "QANN told 2N",
+    "daq": "DAQ, by distribution",
+    "rq": "RQ, residual codes",
+}
 
 Sweep = Callable[[np.ndarray, Collection[str]], Iterable[Point]]
 """Pixels, uint8 (H, W, 3), and the names of slow measures to take as well, to points."""
@@ -93,7 +99,7 @@ def subjects(selection: Selection) -> list[Subject]:
     """All subjects, this codec first; nothing slow is loaded yet.
 
     Raises:
-        ParameterError: when a peer is not available.
+        ParameterError: when a peer is not available, or two subjects have one name.
         ModelError: when weights are not there.
     """
     own = [
@@ -108,7 +114,12 @@ def subjects(selection: Selection) -> list[Subject]:
         else _comparator_subject(name, selection.models[0])
         for name in selection.variants
     ]
-    return own + peers + variants
+    chosen = own + peers + variants
+    names = [subject.name for subject in chosen]
+    for name in names:
+        if names.count(name) > 1:
+            raise ParameterError(f"{name} is asked for twice; name each codec and model once.")
+    return chosen
 
 
 def _codec_subject(model: str, coder: str, levels: tuple[int, ...], main: bool) -> Subject:
