@@ -205,7 +205,6 @@ def build(visit: gr.State, tab: gr.Tab) -> None:
             [CODECS, QUANTIZERS],
             value=CODECS,
             label="Compare with other",
-            info=words.QUANTIZERS_INFO,
             min_width=260,
             elem_id="family",
         )
