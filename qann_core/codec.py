@@ -130,7 +130,7 @@ class Codec:
 
     def dequantize(self, quantized: QuantizedLatents) -> Pyramid:
         """Quantized latents at the values that the file keeps: q * step."""
-        self._check_model(quantized)
+        self.check_model(quantized.model_id)
         return dequantize(quantized.bands, quantized.levels)
 
     @torch.inference_mode()
@@ -141,7 +141,7 @@ class Codec:
             told_levels: the N to tell the network instead of the true one, to see what it is
                 worth to know it.
         """
-        self._check_model(quantized)
+        self.check_model(quantized.model_id)
         integers = tuple(torch.from_numpy(band)[None].float() for band in quantized.bands)
         told = torch.tensor([float(told_levels or quantized.levels)])
         with _decoding_precision():
@@ -162,7 +162,7 @@ class Codec:
         Raises:
             ParameterError: when the position lies outside of the picture.
         """
-        self._check_model(quantized)
+        self.check_model(quantized.model_id)
         height, width = quantized.bands[0].shape[-2:]
         if not (0 <= row < height and 0 <= column < width):
             raise ParameterError(
@@ -180,11 +180,11 @@ class Codec:
                 weights[:, y : y + seen.shape[1], x : x + seen.shape[2]] = seen
         return weights
 
-    def _check_model(self, quantized: QuantizedLatents) -> None:
-        if quantized.model_id != self.model_id:
+    def check_model(self, model_id: str) -> None:
+        """Raises ModelError unless ``model_id`` names this codec's weights."""
+        if model_id != self.model_id:
             raise ModelError(
-                f"The file was made with model {quantized.model_id}; this codec has model "
-                f"{self.model_id}."
+                f"The file was made with model {model_id}; this codec has model {self.model_id}."
             )
 
 

@@ -181,6 +181,11 @@ def _read_bands(payload: bytes, shapes: Shapes) -> tuple[Bands, list[list[float]
 _CODERS: tuple[EntropyCoder, ...] = (BrotliCoder(),)
 
 
+def coder_names() -> tuple[str, ...]:
+    """The names of all coders, the default one first."""
+    return tuple(coder.name for coder in _CODERS)
+
+
 def coder_by_id(identifier: int) -> EntropyCoder:
     """The coder that a file names; BitstreamError when this program does not know it."""
     for coder in _CODERS:
