@@ -61,7 +61,7 @@ def rate_distortion(points: Sequence[Point], measure: str, current: Sequence[Poi
     unit = ", dB" if measure == "PSNR" else ""
     axes.set_xlabel("bits per pixel", fontsize=11)
     axes.set_ylabel(f"{measure}{unit}, RGB", fontsize=11)
-    _plain(axes)
+    plain_axes(axes)
     if points:
         axes.set_xlim(left=0)
         axes.legend(loc="lower right", frameon=False, labelcolor=INK, fontsize=10)
@@ -110,7 +110,7 @@ def _finite(points: Iterable[Point], measure: str) -> list[tuple[float, float]]:
     return [(x, y) for x, y in pairs if y is not None and math.isfinite(y)]
 
 
-def _plain(axes: Axes) -> None:
+def plain_axes(axes: Axes) -> None:
     """The one chart style: light grid, no box, grey ink."""
     axes.grid(color=INK, alpha=0.25, lw=0.6)
     axes.tick_params(colors=INK, labelsize=10, length=0)

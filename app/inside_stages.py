@@ -1,0 +1,300 @@
+"""What each stage of the tab "Inside the codec" shows: an ``Anatomy`` in, HTML out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qann_core.quantization import ROUNDING_OFFSET
+from qann_core.wavelet import COLOURS
+
+from . import figures, plates, stages
+from . import figures_inside as drawn
+from . import inside_words as words
+from .anatomy import SUBBANDS, Anatomy, Subband
+from .cards import decibels, size_text, table
+from .pictures import closer_look
+from .visit import shared_codec
+
+SCALE_NAMES = ("LL 1/16", "1/16", "1/8", "1/4", "1/2")
+VIEWS = ("Before reduction", "At this N")
+
+
+def per_cent(share: float) -> str:
+    """A share from 0 to 1 for people, with three digits at most."""
+    value = 100 * share
+    return f"{value:.0f} %" if value >= 99.95 else f"{value:.1f} %" if value >= 1 else f"{value:.2g} %"
+
+
+def count(number: int) -> str:
+    """A whole number with thin spaces between thousands."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def image(anatomy: Anatomy) -> str:
+    """Stage 1: the photo and its three colours."""
+    shares = stages.colour_shares(anatomy)
+    planes = np.stack([
+        stages.shrink(plane, 512) for plane in stages.colour_planes(anatomy.photo.pixels)
+    ])  # fmt: skip
+    height, width = anatomy.photo.pixels.shape[:2]
+    photo = anatomy.photo.pixels[:: max(1, width // 768), :: max(1, width // 768)]
+    return plates.head(
+        per_cent(shares[0]), "of this photo's variance is brightness, Y", words.IMAGE
+    ) + plates.plates(
+        plates.picture_plate(
+            photo, f"The photo: {width} × {height} pixels, {size_text(height * width * 3)} raw",
+            "The photo as it came.",
+        ),
+        plates.plate(
+            drawn.colour_planes(planes, COLOURS, shares), "Its three colours, by share of variance",
+            f"Three grey pictures: brightness Y with {per_cent(shares[0])} of the variance, and the "
+            f"colour differences C1 with {per_cent(shares[1])} and C2 with {per_cent(shares[2])}, "
+            "which are nearly flat.",
+        ),
+    )  # fmt: skip
+
+
+def latents_head(anatomy: Anatomy) -> str:
+    """Stage 2: its number and sentences."""
+    energy = sum(stages.subband_facts(anatomy, s).share_of_energy for s in SUBBANDS[:3])
+    return plates.head(
+        per_cent(energy), "of the latents' energy lies in LL, 1/256 of them", words.LATENTS
+    )
+
+
+def latents_picture(anatomy: Anatomy, view: str, chosen: Subband) -> str:
+    """Stage 2: the nested subbands of the chosen subband's colour, to choose from."""
+    colour = COLOURS.index(chosen.colour)
+    values = stages.magnitudes(anatomy, colour, view == VIEWS[1])
+    scales = sorted({s.scale for s in SUBBANDS})
+    numbered = [(i, s) for i, s in enumerate(SUBBANDS) if s.colour == chosen.colour]
+    state = "at this N" if view == VIEWS[1] else "before reduction"
+    alt = (
+        f"The subbands of {chosen.colour} {state}, nested: the coarse picture in the upper left "
+        "corner, finer details around it; brighter means a larger magnitude."
+    )
+    return plates.hot_subbands(
+        drawn.nested_pixels(values, scales), numbered, SUBBANDS.index(chosen), alt
+    ) + plates.scale_legend("≤ 1", f"≥ {drawn.MAGNITUDE_TOP:.0f}", "magnitude, log scale")
+
+
+def latents_facts(anatomy: Anatomy, chosen: Subband) -> str:
+    """Stage 2: what there is to say about the chosen subband."""
+    facts = stages.subband_facts(anatomy, chosen)
+    rows = [
+        ("Share of the bytes", per_cent(facts.share_of_bytes)),
+        ("Share of the energy", per_cent(facts.share_of_energy)),
+        ("Distinct values before (float32)", count(facts.distinct_before)),
+        ("Distinct values after (integers)", count(facts.distinct_after)),
+        ("Zeros after", per_cent(facts.zeros)),
+    ]
+    return table((chosen.name, "at this N"), rows, f"Facts about subband {chosen.name}")
+
+
+def latents_residual(anatomy: Anatomy) -> str:
+    """Stage 2: what the encoder's network added."""
+    residual = stages.learned_residual(anatomy)
+    figure = drawn.signed_map(residual, "grey levels, mean over R, G, B")
+    rms = float(np.sqrt(np.mean(np.square(residual))))
+    return plates.plates(plates.plate(
+        figure, f"What the learned residual added to the plain wavelet: RMS {rms:.2f} grey levels",
+        "A map of the encoder network's residual, seen through the inverse wavelet; it is "
+        "strongest along edges and in texture.",
+    ))  # fmt: skip
+
+
+def diversity(anatomy: Anatomy, chosen: Subband) -> str:
+    """Stage 3: one subband before, reduced and restored."""
+    found = stages.offsets(anatomy, chosen)
+    before, after = stages.distinct_values(anatomy)
+    busy = found.reduced != 0
+    if busy.sum() < 30:
+        busy = np.ones_like(busy)
+    which = "non-zero integers only" if not busy.all() else "all coefficients"
+    fit = f"{found.correlation:+.2f}".replace("-", "−")
+    maps = plates.plate(
+        drawn.offset_maps(found.true[found.crop], found.guess[found.crop]),
+        f"Where the true value lies off its bin's centre: correlation {fit}",
+        f"Two maps of {chosen.name}, magnified: the true offsets within the bins, and the network's "
+        f"guesses, whose correlation over the whole subband is {fit}. The same shapes appear in "
+        "both, paler in the guess.",
+        f"{chosen.name}, magnified where the two agree most; the correlation is over the whole "
+        "subband. A pale guess is an unsure one.",
+    )
+    values = plates.plate(
+        drawn.histogram(found.before, found.reduced, found.restored),
+        f"{chosen.name} around zero",
+        "Histogram of latents in steps: smooth before reduction, spikes at the whole numbers after "
+        "it, and broad humps beside the whole numbers after restoration.",
+    )
+    stairs = plates.plate(
+        drawn.staircase(0.5 if chosen.band == 0 else ROUNDING_OFFSET),
+        "From latent to integer",
+        "A staircase: each step of the input becomes one integer; around zero the tread is wider.",
+    )
+    errors = plates.plate(
+        drawn.errors_in_bin((found.true)[busy], (found.before - found.restored)[busy]),
+        "The error within a bin",
+        "Histograms of the error in steps, quantized and restored; the restored one is narrower "
+        "where the network could guess.",
+        f"{chosen.name}, {which}.",
+    )
+    return plates.head(
+        f"{count(before)} → {after}", "distinct values in all latents, before and after",
+        words.DIVERSITY,
+    ) + plates.plates(maps, values, stairs, errors)  # fmt: skip
+
+
+def brotli(anatomy: Anatomy) -> str:
+    """Stage 4: where the bytes go, and what other compressors make of the same integers."""
+    parts = np.zeros((len(SCALE_NAMES), len(COLOURS)))
+    for subband, n_bytes in anatomy.bytes_of.items():
+        parts[subband.band, COLOURS.index(subband.colour)] += n_bytes
+    found = stages.packings(anatomy)
+    best = min(p.n_bytes for p in found if p.kind == "general")
+    own = next(p.n_bytes for p in found if p.kind == "codec")
+    shares = ", ".join(
+        f"{name} {per_cent(share)}"
+        for name, share in zip(SCALE_NAMES, parts.sum(1) / (parts.sum() or 1), strict=True)
+    )
+    sizes = ", ".join(f"{p.name} {p.n_bytes:.0f}" for p in found)
+    return plates.head(
+        size_text(len(anatomy.data)),
+        f"the whole file; {per_cent(1 - own / best)} less than the best compressor that is not "
+        "told where the integers stand",
+        words.BROTLI,
+    ) + plates.plates(
+        plates.plate(
+            drawn.bytes_by_scale(SCALE_NAMES, parts, COLOURS), "Where the bytes go",
+            f"Stacked bars of bytes by scale and colour: {shares}.",
+        ),
+        plates.plate(
+            drawn.symbols(*stages.symbol_counts(anatomy)), "How often each integer is coded",
+            "Bars of how often each integer is coded, on a log scale; zero is by far the most "
+            "frequent, and the counts fall on both sides.",
+            "LL as the error of its prediction from the neighbours; the ends count all beyond.",
+        ),
+        plates.plate(
+            drawn.packings([p.name for p in found], [p.n_bytes / 1000 for p in found],
+                           [p.kind for p in found]),
+            "The same integers, packed in other ways",
+            f"Bars of bytes: {sizes}.",
+            "Blue: general compressors, a byte an integer, plane after plane. Grey: a bound for "
+            "codes without context. Orange: this codec.",
+        ),
+    )  # fmt: skip
+
+
+def restoration(anatomy: Anatomy) -> str:
+    """Stage 5: the correction, the errors, the gain by scale and the network itself."""
+    before = anatomy.psnr(anatomy.picture_quantized)
+    after = anatomy.psnr(anatomy.picture_restored)
+    config = shared_codec().qann.config
+    errors = stages.errors_by_band(anatomy)
+    maps = figures.error_maps(
+        anatomy.photo.pixels, anatomy.picture_quantized, anatomy.picture_restored
+    )
+    widths = list(config.widths)
+    scales = [2 ** (level + 1) for level in range(len(widths))]
+    return plates.head(
+        f"{after - before:+.2f} dB", f"from {decibels(before)} to {decibels(after)}, for no byte",
+        words.QANN,
+    ) + plates.plates(
+        plates.plate(
+            drawn.signed_map(stages.correction(anatomy), "grey levels, mean over R, G, B"),
+            "The correction that it made",
+            "A map of what restoration changed in the picture: mostly along edges and in texture.",
+        ),
+        plates.plate(
+            maps, "The error before and after, on one scale",
+            "Two maps of the pictures' error, quantized only and restored; the second is darker.",
+        ),
+        plates.plate(
+            drawn.gains(SCALE_NAMES, *errors), "The gain by scale",
+            "Bars of squared error at each scale of the wavelet, before and after restoration, "
+            "with the gain in decibels.",
+            "The decoded pictures' errors in the wavelet domain; the bars add up to the whole.",
+        ),
+        plates.plate(
+            drawn.unet(widths, config.blocks_down, config.blocks_up, scales),
+            f"The network: {shared_codec().qann.num_parameters() / 1e6:.1f} million weights",
+            "Drawing of the U-Net: four resolutions from 1/2 to 1/16, blocks on the way down and "
+            "up, skip connections between them, attention at 1/16; N enters every block.",
+            "Orange dots: where the embedding of N enters.",
+        ),
+    )  # fmt: skip
+
+
+def lie(anatomy: Anatomy, told: int) -> str:
+    """Stage 5: PSNR when the network is told another N."""
+    truth, lied = anatomy.psnr_told(anatomy.levels), anatomy.psnr_told(told)
+    plain = anatomy.psnr(anatomy.picture_quantized)
+    cells = [
+        (f"told {told}", decibels(lied), "strong"),
+        (f"told the truth, {anatomy.levels}", decibels(truth), ""),
+        ("without the network", decibels(plain), ""),
+    ]
+    shown = "".join(
+        f"<div class='card {kind}'><span class='label'>{label}</span>"
+        f"<span class='value'>{value}</span></div>"
+        for label, value, kind in cells
+    )
+    figure = drawn.told(anatomy.told, anatomy.levels, plain)
+    return (
+        f"<div class='cards three' role='status' data-told='{told}' data-psnr='{lied:.4f}'>{shown}"
+        "</div>"
+    ) + plates.plates(plates.plate(
+        figure, "PSNR by the N that it was told",
+        f"PSNR over the N that the network is told; highest at {anatomy.levels}, the true one.",
+    ))  # fmt: skip
+
+
+def attention_picture(anatomy: Anatomy, column: int, row: int) -> str:
+    """Stage 5: the photo with what the chosen position looks at."""
+    weights = stages.attention(anatomy, row, column)
+    pixels = drawn.attention_pixels(anatomy.photo.pixels, weights)
+    height, width = anatomy.photo.pixels.shape[:2]
+    across, down = (16 * column + 8) / width, (16 * row + 8) / height
+    return plates.hot_point(
+        pixels, min(across, 1), min(down, 1),
+        f"The photo, lit in the window of the position in column {column}, row {row}, where its "
+        "attention goes.",
+    ) + (
+        f"<p class='quiet'>The strongest weight is {weights.max() * (weights > 0).sum():.1f} times "
+        "an even share.</p>"
+    )  # fmt: skip
+
+
+def synthesis(anatomy: Anatomy) -> str:
+    """Stage 6: the picture, with and without the decoder's network."""
+    plain = stages.without_decoder_network(anatomy)
+    restored, original = anatomy.picture_restored, anatomy.photo.pixels
+    rows, columns = closer_look(original, anatomy.picture_quantized, restored)
+    crops = [
+        (plain, "Inverse wavelet alone", anatomy.psnr(plain)),
+        (restored, "With the decoder's network", anatomy.psnr(restored)),
+        (original, "The original", None),
+    ]
+    shown = [
+        plates.picture_plate(
+            np.ascontiguousarray(pixels[rows, columns]),
+            label if value is None else f"{label}: {decibels(value)}",
+            f"{label}, a magnified crop.",
+        )
+        for pixels, label, value in crops
+    ]
+    height, width = original.shape[:2]
+    bpp = 8 * len(anatomy.data) / (height * width)
+    step = max(1, width // 1024)
+    whole = plates.picture_plate(
+        np.ascontiguousarray(restored[::step, ::step]),
+        f"The picture from {size_text(len(anatomy.data))}", "The restored picture, whole.",
+    )  # fmt: skip
+    return (
+        plates.head(
+            decibels(anatomy.psnr(restored)), f"PSNR at {bpp:.3f} bits a pixel; the photo had 24",
+            words.SYNTHESIS,
+        )
+        + f"<div class='plates crops'>{''.join(shown)}</div>"
+        + f"<div class='plates'>{whole}</div>"
+    )  # fmt: skip
