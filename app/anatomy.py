@@ -18,8 +18,9 @@ import torch
 from qann_core import wavelet
 from qann_core.bitstream import HEADER_BYTES, band_shapes
 from qann_core.codec import Latents
+from qann_core.comparators import at_bytes, comparators, decode
 from qann_core.entropy import BrotliCoder
-from qann_core.metrics import psnr
+from qann_core.metrics import psnr, ssim
 from qann_core.quantization import QuantizedLatents, step_for_levels
 from qann_core.wavelet import COLOURS, ORIENTATIONS, WAVELET_LEVELS, Pyramid
 
@@ -53,9 +54,7 @@ class Subband:
 
 
 def _subbands() -> tuple[Subband, ...]:
-    found = [
-        Subband(0, c, "LL", colour, 2**WAVELET_LEVELS) for c, colour in enumerate(COLOURS)
-    ]
+    found = [Subband(0, c, "LL", colour, 2**WAVELET_LEVELS) for c, colour in enumerate(COLOURS)]
     for band in range(1, WAVELET_LEVELS + 1):
         for channel in range(len(ORIENTATIONS) * len(COLOURS)):
             orientation, colour = divmod(channel, len(COLOURS))
@@ -69,6 +68,24 @@ SUBBANDS = _subbands()
 """All 39 planes, coarse to fine."""
 
 
+@dataclass(frozen=True)
+class Road:
+    """One way to have fewer distinct values, on this photo.
+
+    Attributes:
+        label: for people.
+        n_bytes: the length of its file.
+        pixels: what it decodes to, uint8 (H, W, 3).
+        psnr, ssim: against the photo.
+    """
+
+    label: str
+    n_bytes: int
+    pixels: np.ndarray
+    psnr: float
+    ssim: float
+
+
 class Anatomy:
     """One photo at one N.
 
@@ -78,7 +95,7 @@ class Anatomy:
     """
 
     PARTS = ("quantized", "data", "restored", "picture_quantized", "picture_restored", "bytes_of",
-             "plain", "told")  # fmt: skip
+             "plain", "told", "roads")  # fmt: skip
 
     def __init__(self, photo: Photo, levels: int) -> None:
         self.photo, self.levels = photo, levels
@@ -129,7 +146,23 @@ class Anatomy:
     @cached_property
     def told(self) -> dict[int, float]:
         """PSNR in dB by the N that the network was told, as far as it was asked."""
-        return {}
+        return {self.levels: self.psnr(self.picture_restored)}
+
+    @cached_property
+    def roads(self) -> tuple[Road, ...]:
+        """Uniform, uniform + QANN, and each comparator in at most as many bytes."""
+        codec = shared_codec()
+        found = [
+            ("Uniform", len(self.data), self.picture_quantized),
+            ("Uniform + QANN", len(self.data), self.picture_restored),
+        ]
+        for comparator in comparators():
+            data, reduced = at_bytes(comparator, codec, self.latents, len(self.data))
+            found.append((comparator.label, len(data), decode(codec, reduced)))
+        return tuple(
+            Road(label, n_bytes, pixels, self.psnr(pixels), ssim(self.photo.pixels, pixels))
+            for label, n_bytes, pixels in found
+        )
 
     def paint(self, latents: Pyramid) -> np.ndarray:
         """Any latents of this photo's shape to pixels, by the VAE's decoder."""
@@ -181,6 +214,8 @@ def _n_bytes(part: Any) -> int:
         return part.nbytes
     if isinstance(part, QuantizedLatents):
         return sum(band.nbytes for band in part.bands)
+    if isinstance(part, tuple) and part and isinstance(part[0], Road):
+        return sum(road.pixels.nbytes for road in part)
     if isinstance(part, tuple):
         return sum(band.numel() * band.element_size() for band in part)
     return len(part) if isinstance(part, bytes) else 0

@@ -13,6 +13,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.ticker import MaxNLocator
 
 from .figures import INK, plain_axes
 
@@ -29,8 +30,13 @@ def _figure(tall: float) -> Figure:
 
 
 def _axes(figure: Figure, *place: int) -> Axes:
-    axes = figure.add_subplot(*place, facecolor="none") if place else figure.add_subplot(facecolor="none")
+    axes = (
+        figure.add_subplot(*place, facecolor="none")
+        if place
+        else figure.add_subplot(facecolor="none")
+    )
     plain_axes(axes)
+    axes.tick_params(which="minor", length=0)
     return axes
 
 
@@ -70,16 +76,23 @@ def _bar(figure: Figure, picture: object, label: str) -> None:
     bar.outline.set_visible(False)  # type: ignore[operator]
 
 
-def colour_planes(planes: np.ndarray, names: Sequence[str], shares: Sequence[float]) -> Figure:
-    """Three colour planes, (3, H, W), side by side, on one grey scale; each with its share."""
-    height, width = planes.shape[1:]
-    figure = _figure(min(_WIDE / 3 * height / width, 4.5) + 0.4)
-    top = float(np.percentile(np.abs(planes), 99.5)) or 1.0
-    for index, (plane, name, share) in enumerate(zip(planes, names, shares, strict=True), 1):
-        axes = figure.add_subplot(1, 3, index)
-        axes.imshow(plane, cmap="gray", vmin=-top, vmax=top)
-        axes.set_title(f"{name}: {100 * share:.1f} %", color=INK, fontsize=11)
+def grey_pixels(plane: np.ndarray, top: float) -> np.ndarray:
+    """A signed plane (H, W) as grey pixels, uint8 (H, W, 3), black at -top and white at top."""
+    grey = np.clip(127.5 * (1 + plane / (top or 1.0)), 0, 255).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, 2)
+
+
+def error_pair(before: np.ndarray, after: np.ndarray) -> Figure:
+    """Two maps of errors, (H, W) grey levels, side by side on one scale."""
+    height, width = before.shape
+    figure = _figure(min(_WIDE / 2 * height / width, 5.0) + 1.0)
+    top = max(1.0, float(np.percentile(before, 99.5)))
+    for index, (values, title) in enumerate(((before, "Quantized"), (after, "Restored")), 1):
+        axes = figure.add_subplot(1, 2, index)
+        picture = axes.imshow(values, cmap="magma", vmin=0, vmax=top, interpolation="nearest")
+        axes.set_title(f"{title}: mean {values.mean():.2f}", color=INK, fontsize=12)
         axes.set_axis_off()
+    _bar(figure, picture, "RMS error over R, G, B, grey levels of 255")
     return figure
 
 
@@ -109,7 +122,7 @@ def histogram(before: np.ndarray, reduced: np.ndarray, restored: np.ndarray) -> 
 def _legend(figure: Figure, axes: Axes, columns: int) -> None:
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False,
-                  labelcolor=INK, fontsize=11)  # fmt: skip
+                  labelcolor=INK, fontsize=10, handlelength=1.4, columnspacing=1.2)  # fmt: skip
 
 
 def staircase(offset: float) -> Figure:
@@ -124,7 +137,9 @@ def staircase(offset: float) -> Figure:
     zone = 1 - offset
     axes.axvspan(-zone, zone, color=REDUCED, alpha=0.2, lw=0, label=f"dead zone ±{zone:.2f}")
     axes.plot(x, x, "--", color=BEFORE, lw=1.2, label="no rounding")
-    axes.plot(x, np.sign(x) * np.floor(np.abs(x) + offset), color=REDUCED, lw=2.2, label="integer q")
+    axes.plot(
+        x, np.sign(x) * np.floor(np.abs(x) + offset), color=REDUCED, lw=2.2, label="integer q"
+    )
     axes.set(xlim=(-3.5, 3.5), ylim=(-3.7, 3.7), xticks=range(-3, 4), yticks=range(-3, 4))
     axes.set_xlabel("latent, in steps", fontsize=11)
     axes.set_ylabel("integer kept in the file", fontsize=11)
@@ -137,7 +152,10 @@ def errors_in_bin(reduced: np.ndarray, restored: np.ndarray) -> Figure:
     edges = np.linspace(-1, 1, 61)
     figure = _figure(3.3)
     axes = _axes(figure)
-    for values, colour, label in ((reduced, REDUCED, "quantized"), (restored, RESTORED, "restored")):
+    for values, colour, label in (
+        (reduced, REDUCED, "quantized"),
+        (restored, RESTORED, "restored"),
+    ):
         share = np.histogram(values, edges)[0] / max(1, values.size) * 100
         rms = float(np.sqrt(np.mean(np.square(values)))) if values.size else 0.0
         axes.stairs(share, edges, color=colour, fill=colour == REDUCED,
@@ -181,6 +199,7 @@ def bytes_by_scale(names: Sequence[str], parts: np.ndarray, colours: Sequence[st
     axes.set_xlim(0, 1.16 * max(1.0, left.max()))
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("bytes in the file", fontsize=11)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     _legend(figure, axes, 3)
     return figure
 
@@ -214,6 +233,7 @@ def packings(names: Sequence[str], sizes: Sequence[float], kinds: Sequence[str])
     axes.set_xlim(0, 1.18 * max(sizes))
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("bytes", fontsize=11)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     return figure
 
 
@@ -317,8 +337,10 @@ def attention_pixels(pixels: np.ndarray, weights: np.ndarray, longest: int = 768
     picture = pixels[::grow, ::grow].astype(np.float32)
     rows = np.minimum(np.arange(picture.shape[0]) * grow // 16, weights.shape[0] - 1)
     columns = np.minimum(np.arange(picture.shape[1]) * grow // 16, weights.shape[1] - 1)
-    bright = np.sqrt(weights / (weights.max() or 1.0))[rows][:, columns, None]
+    share = weights / (weights.max() or 1.0)
+    bright = np.clip(1 + np.log10(np.maximum(share, 1e-3)) / 3, 0, 1)[rows][:, columns, None]
     grey = picture.mean(2, keepdims=True) * 0.45
     light = colormaps["cividis"](bright[..., 0])[..., :3].astype(np.float32) * 255
-    mixed = np.where(bright > 0, 0.35 * picture + 0.65 * light, grey)
+    within = (weights > 0)[rows][:, columns, None]
+    mixed = np.where(within, 0.35 * picture + 0.65 * light, grey)
     return mixed.clip(0, 255).astype(np.uint8)

@@ -77,9 +77,9 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
         )  # fmt: skip
     tabs: list[gr.Tab] = []
     built: list[Stage] = []
-    builders = (_image, _latents, _diversity, _brotli, _restoration, _synthesis)
+    builders = (_image, _latents, _diversity, _brotli, _restoration, _synthesis, _roads)
     with gr.Tabs(elem_id="stages", overflow_behavior="wrap"):
-        for number, (title, builder) in enumerate(zip(words.STAGES, builders, strict=False)):
+        for number, (title, builder) in enumerate(zip(words.STAGES, builders, strict=True)):
             with gr.Tab(title, id=number, elem_id=f"stage-{number}") as stage_tab:
                 built.append(builder(visit, levels))
             tabs.append(stage_tab)
@@ -156,6 +156,10 @@ def _synthesis(visit: gr.State, levels: gr.Slider) -> Stage:
     return Stage([], [_html("stage-synthesis", 600)], lambda opened: [shown.synthesis(opened)])
 
 
+def _roads(visit: gr.State, levels: gr.Slider) -> Stage:
+    return Stage([], [_html("stage-roads", 420)], lambda opened: [shown.roads(opened)])
+
+
 def _latents(visit: gr.State, levels: gr.Slider) -> Stage:
     head = _html("stage-latents", 110)
     with gr.Row():
@@ -168,7 +172,7 @@ def _latents(visit: gr.State, levels: gr.Slider) -> Stage:
                 info="Or choose it in the picture. HL, LH, HH: details across columns, rows, both.",
             )  # fmt: skip
             facts = _html("subband-facts", 230)
-    residual = _html("stage-residual", 300)
+            residual = _html("stage-residual", 300)
 
     def change(opened: Anatomy, view: str, index: int) -> list[Any]:
         chosen = SUBBANDS[index]
@@ -182,18 +186,16 @@ def _latents(visit: gr.State, levels: gr.Slider) -> Stage:
             shown.latents_residual(opened), index,
         ]  # fmt: skip
 
-    def select(
-        visit: Visit, levels: int | None, view: str, choice: gr.SelectData
-    ) -> list[Any]:
+    def select(visit: Visit, levels: int | None, view: str, choice: gr.SelectData) -> list[Any]:
         index = min(max(int(choice.index), 0), len(SUBBANDS) - 1)
         return [*change(_opened(visit, levels), view, index), index]
 
     stage = Stage([view, subband], [head, picture, facts, residual, subband], render)
     settings = [visit, levels, view, subband]
-    gr.on([view.input, subband.input], stage.listener(change), settings, [picture, facts], **_EVENTS)
-    picture.select(
-        toasted(select), [visit, levels, view], [picture, facts, subband], **_EVENTS
+    gr.on(
+        [view.input, subband.input], stage.listener(change), settings, [picture, facts], **_EVENTS
     )
+    picture.select(toasted(select), [visit, levels, view], [picture, facts, subband], **_EVENTS)
     return stage
 
 
@@ -264,5 +266,7 @@ def _restoration(visit: gr.State, levels: gr.Slider) -> Stage:
 
 
 def _position(wanted: int | None, length: int) -> int:
-    """A place in a row of ``length``; the middle where none was chosen yet."""
-    return length // 2 if wanted is None or wanted < 0 else min(int(wanted), length - 1)
+    """A place in a row of ``length``; where none was chosen yet, one amid the middle window."""
+    if wanted is None or wanted < 0:
+        wanted = length // 2 // 16 * 16 + 8
+    return min(int(wanted), length - 1)

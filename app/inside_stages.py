@@ -7,9 +7,9 @@ import numpy as np
 from qann_core.quantization import ROUNDING_OFFSET
 from qann_core.wavelet import COLOURS
 
-from . import figures, plates, stages
 from . import figures_inside as drawn
 from . import inside_words as words
+from . import plates, stages
 from .anatomy import SUBBANDS, Anatomy, Subband
 from .cards import decibels, size_text, table
 from .pictures import closer_look
@@ -22,7 +22,9 @@ VIEWS = ("Before reduction", "At this N")
 def per_cent(share: float) -> str:
     """A share from 0 to 1 for people, with three digits at most."""
     value = 100 * share
-    return f"{value:.0f} %" if value >= 99.95 else f"{value:.1f} %" if value >= 1 else f"{value:.2g} %"
+    return (
+        f"{value:.0f} %" if value >= 99.95 else f"{value:.1f} %" if value >= 1 else f"{value:.2g} %"
+    )
 
 
 def count(number: int) -> str:
@@ -33,24 +35,27 @@ def count(number: int) -> str:
 def image(anatomy: Anatomy) -> str:
     """Stage 1: the photo and its three colours."""
     shares = stages.colour_shares(anatomy)
-    planes = np.stack([
-        stages.shrink(plane, 512) for plane in stages.colour_planes(anatomy.photo.pixels)
-    ])  # fmt: skip
     height, width = anatomy.photo.pixels.shape[:2]
-    photo = anatomy.photo.pixels[:: max(1, width // 768), :: max(1, width // 768)]
+    step = max(1, width // 768)
+    photo = anatomy.photo.pixels[::step, ::step]
+    planes = stages.colour_planes(photo)
+    top = float(np.percentile(np.abs(planes), 99.5))
+    meanings = ("brightness", "blue minus red", "magenta minus green")
+    shown = [
+        plates.picture_plate(
+            drawn.grey_pixels(plane, top), f"{colour}: {per_cent(share)} of the variance",
+            f"The photo's colour {colour}, {meaning}, as a grey picture.", meaning,
+        )
+        for plane, colour, share, meaning in zip(planes, COLOURS, shares, meanings, strict=True)
+    ]  # fmt: skip
     return plates.head(
         per_cent(shares[0]), "of this photo's variance is brightness, Y", words.IMAGE
     ) + plates.plates(
         plates.picture_plate(
-            photo, f"The photo: {width} × {height} pixels, {size_text(height * width * 3)} raw",
-            "The photo as it came.",
+            photo, "The photo", "The photo as it came.",
+            f"{width} × {height} pixels, {size_text(height * width * 3)} raw",
         ),
-        plates.plate(
-            drawn.colour_planes(planes, COLOURS, shares), "Its three colours, by share of variance",
-            f"Three grey pictures: brightness Y with {per_cent(shares[0])} of the variance, and the "
-            f"colour differences C1 with {per_cent(shares[1])} and C2 with {per_cent(shares[2])}, "
-            "which are nearly flat.",
-        ),
+        *shown, kind="four",
     )  # fmt: skip
 
 
@@ -96,11 +101,12 @@ def latents_residual(anatomy: Anatomy) -> str:
     residual = stages.learned_residual(anatomy)
     figure = drawn.signed_map(residual, "grey levels, mean over R, G, B")
     rms = float(np.sqrt(np.mean(np.square(residual))))
-    return plates.plates(plates.plate(
-        figure, f"What the learned residual added to the plain wavelet: RMS {rms:.2f} grey levels",
+    return plates.plate(
+        figure, "What the learned residual added",
         "A map of the encoder network's residual, seen through the inverse wavelet; it is "
         "strongest along edges and in texture.",
-    ))  # fmt: skip
+        f"To the plain wavelet, as a picture: RMS {rms:.2f} grey levels.",
+    )  # fmt: skip
 
 
 def diversity(anatomy: Anatomy, chosen: Subband) -> str:
@@ -175,13 +181,15 @@ def brotli(anatomy: Anatomy) -> str:
             "LL as the error of its prediction from the neighbours; the ends count all beyond.",
         ),
         plates.plate(
-            drawn.packings([p.name for p in found], [p.n_bytes / 1000 for p in found],
+            drawn.packings([p.name for p in found], [p.n_bytes for p in found],
                            [p.kind for p in found]),
             "The same integers, packed in other ways",
             f"Bars of bytes: {sizes}.",
-            "Blue: general compressors, a byte an integer, plane after plane. Grey: a bound for "
-            "codes without context. Orange: this codec.",
+            "In kB. Blue: general compressors, a byte an integer, plane after plane. Grey: the "
+            "zero-order entropy, each plane's frequencies themselves not counted. Orange: this "
+            "codec.",
         ),
+        kind="three",
     )  # fmt: skip
 
 
@@ -191,8 +199,9 @@ def restoration(anatomy: Anatomy) -> str:
     after = anatomy.psnr(anatomy.picture_restored)
     config = shared_codec().qann.config
     errors = stages.errors_by_band(anatomy)
-    maps = figures.error_maps(
-        anatomy.photo.pixels, anatomy.picture_quantized, anatomy.picture_restored
+    maps = drawn.error_pair(
+        stages.error_map(anatomy, anatomy.picture_quantized),
+        stages.error_map(anatomy, anatomy.picture_restored),
     )
     widths = list(config.widths)
     scales = [2 ** (level + 1) for level in range(len(widths))]
@@ -265,14 +274,40 @@ def attention_picture(anatomy: Anatomy, column: int, row: int) -> str:
     )  # fmt: skip
 
 
+def roads(anatomy: Anatomy) -> str:
+    """The three roads: pictures and numbers at the same bytes."""
+    found = anatomy.roads
+    rows, columns = stages.box_of_largest(stages.disagreement(anatomy), 96)
+    crops = [
+        plates.picture_plate(
+            np.ascontiguousarray(pixels[rows, columns]), label, f"{label}, a magnified crop."
+        )
+        for label, pixels in (
+            *((r.label, r.pixels) for r in found),
+            ("The photo", anatomy.photo.pixels),
+        )
+    ]
+    lines = [
+        (road.label, count(road.n_bytes), decibels(road.psnr), f"{road.ssim:.4f}") for road in found
+    ]
+    best = max(found[2:], key=lambda road: road.psnr)
+    lead = f"{found[1].psnr - best.psnr:+.2f} dB".replace("-", "−")
+    return (
+        plates.head(lead, f"uniform + QANN against {best.label}, at the same bytes", words.ROADS)
+        + plates.plates(*crops, kind="five")
+        + "<p class='quiet'>The crop is where the four pictures differ most.</p>"
+        + table(("Road", "Bytes", "PSNR", "SSIM"), lines, "The roads on this photo")
+    )
+
+
 def synthesis(anatomy: Anatomy) -> str:
     """Stage 6: the picture, with and without the decoder's network."""
     plain = stages.without_decoder_network(anatomy)
     restored, original = anatomy.picture_restored, anatomy.photo.pixels
     rows, columns = closer_look(original, anatomy.picture_quantized, restored)
     crops = [
-        (plain, "Inverse wavelet alone", anatomy.psnr(plain)),
-        (restored, "With the decoder's network", anatomy.psnr(restored)),
+        (plain, "Wavelet alone", anatomy.psnr(plain)),
+        (restored, "With the network", anatomy.psnr(restored)),
         (original, "The original", None),
     ]
     shown = [
@@ -286,15 +321,20 @@ def synthesis(anatomy: Anatomy) -> str:
     height, width = original.shape[:2]
     bpp = 8 * len(anatomy.data) / (height * width)
     step = max(1, width // 1024)
-    whole = plates.picture_plate(
-        np.ascontiguousarray(restored[::step, ::step]),
-        f"The picture from {size_text(len(anatomy.data))}", "The restored picture, whole.",
-    )  # fmt: skip
+    whole = [
+        plates.picture_plate(
+            np.ascontiguousarray(pixels[::step, ::step]), f"{label}: {size_text(n_bytes)}", alt
+        )
+        for pixels, label, n_bytes, alt in (
+            (restored, "The picture from the file", len(anatomy.data), "The restored picture."),
+            (original, "The photo", original.nbytes, "The photo as it came."),
+        )
+    ]
     return (
         plates.head(
             decibels(anatomy.psnr(restored)), f"PSNR at {bpp:.3f} bits a pixel; the photo had 24",
             words.SYNTHESIS,
         )
-        + f"<div class='plates crops'>{''.join(shown)}</div>"
-        + f"<div class='plates'>{whole}</div>"
+        + plates.plates(*shown, kind="crops")
+        + plates.plates(*whole)
     )  # fmt: skip

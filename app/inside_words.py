@@ -43,7 +43,7 @@ BROTLI = (
     "Before <b>Brotli</b> ({brotli}, {rfc}) each integer's magnitude is expected from coefficients "
     "already known, and bits that are about as likely to be 1 are put together. The "
     "<b>zero-order entropy</b> is the least that any code could need that knows only how often "
-    "each integer occurs in its subband; knowing the neighbours as well goes below it."
+    "each integer occurs in its subband; a code that knows the neighbours as well can go below it."
 )
 
 QANN = (
@@ -73,8 +73,8 @@ LIE = (
 
 ATTENTION = (
     "<b>Self-attention</b> lets a position at 1/16 of the size weigh all others in its window of "
-    "16 × 16 positions. Choose a point: the brighter, the more it is looked at (mean of 4 heads, "
-    "square-root scale)."
+    "16 × 16 positions. Choose a point: the brighter a place, the more weight it has for that "
+    "point (mean of the heads, logarithmic from a thousandth of the strongest)."
 )
 
 _SOURCES = {

@@ -46,9 +46,13 @@ def head(number: str, meaning: str, text: str) -> str:
     )
 
 
-def plates(*figures: str) -> str:
-    """Figures beside each other where there is room."""
-    return f"<div class='plates'>{''.join(figures)}</div>"
+def plates(*figures: str, kind: str = "") -> str:
+    """Figures beside each other where there is room.
+
+    Args:
+        kind: "" for two large ones a row, "three", "four", or "crops" for three at any width.
+    """
+    return f"<div class='plates {kind}'>{''.join(figures)}</div>"
 
 
 def plate(figure: Figure, title: str, alt: str, note: str = "") -> str:
@@ -97,7 +101,7 @@ def hot_subbands(
     return (
         f"<div class='hot' style='max-width:{_fitting(width, height)}px'>"
         f"<img src='{picture_url(pixels)}' width='{width}' height='{height}' "
-        f"alt=\"{escape(alt, quote=True)}\">{buttons}</div>"
+        f'alt="{escape(alt, quote=True)}">{buttons}</div>'
     )
 
 
@@ -107,7 +111,7 @@ def hot_point(pixels: np.ndarray, across: float, down: float, alt: str) -> str:
     return (
         f"<div class='hot point' style='max-width:{_fitting(width, height)}px'>"
         f"<img src='{picture_url(pixels)}' width='{width}' height='{height}' "
-        f"alt=\"{escape(alt, quote=True)}\">"
+        f'alt="{escape(alt, quote=True)}">'
         f"<span class='ring' style='left:{100 * across:.2f}%;top:{100 * down:.2f}%'></span></div>"
     )
 

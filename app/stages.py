@@ -170,7 +170,7 @@ def offsets(anatomy: Anatomy, subband: Subband) -> Offsets:
     before, reduced = anatomy.true(subband), anatomy.integers(subband).astype(np.float32)
     restored = anatomy.repaired(subband)
     true, guess = before - reduced, restored - reduced
-    crop = _best_crop(true * guess)
+    crop = box_of_largest(true * guess, CROP)
     return Offsets(before, reduced, restored, crop, correlation(true, guess))
 
 
@@ -192,10 +192,10 @@ def clearest_subband(anatomy: Anatomy) -> Subband:
     return max(busy or SUBBANDS[:1], key=score)
 
 
-def _best_crop(agreement: np.ndarray) -> tuple[slice, slice]:
-    """The box of at most CROP x CROP with the largest sum."""
-    height, width = (min(CROP, n) for n in agreement.shape)
-    sums = np.pad(agreement.astype(np.float64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+def box_of_largest(values: np.ndarray, side: int) -> tuple[slice, slice]:
+    """The box of at most ``side`` x ``side`` with the largest sum of (H, W) values."""
+    height, width = (min(side, n) for n in values.shape)
+    sums = np.pad(values.astype(np.float64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     boxes = (sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width]
              + sums[:-height, :-width])  # fmt: skip
     top, left = np.unravel_index(int(np.argmax(boxes)), boxes.shape)
@@ -263,7 +263,9 @@ def packings(anatomy: Anatomy) -> list[Packing]:
     data = plain_bytes(planes)
     with ThreadPoolExecutor(2) as pool:  # each lets go of the interpreter
         sizes = list(pool.map(lambda entry: len(entry[1](data)), _GENERAL))
-    general = [Packing(name, size, "general") for (name, _), size in zip(_GENERAL, sizes, strict=True)]
+    general = [
+        Packing(name, size, "general") for (name, _), size in zip(_GENERAL, sizes, strict=True)
+    ]
     own = Packing("Brotli, sorted by context", len(anatomy.data) - HEADER_BYTES, "codec")
     return [*general, Packing("zero-order entropy", zero_order_bits(planes) / 8, "bound"), own]
 
@@ -290,9 +292,17 @@ def errors_by_band(anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray]:
     parts = []
     for picture in (anatomy.picture_quantized, anatomy.picture_restored):
         decoded = coefficients(picture)
-        errors = (float((a - b).square().sum()) for a, b in zip(decoded, anatomy.plain, strict=True))
+        errors = (
+            float((a - b).square().sum()) for a, b in zip(decoded, anatomy.plain, strict=True)
+        )
         parts.append(np.array(list(errors)) / samples)
     return parts[0], parts[1]
+
+
+def error_map(anatomy: Anatomy, picture: np.ndarray) -> np.ndarray:
+    """Root-mean-square error over R, G, B of a decoded picture, (H, W) float32 grey levels."""
+    difference = picture.astype(np.float32) - anatomy.photo.pixels
+    return np.sqrt(shrink(np.square(difference).mean(2), NESTED_SIDE))
 
 
 def correction(anatomy: Anatomy) -> np.ndarray:
@@ -311,6 +321,12 @@ def attention(anatomy: Anatomy, row: int, column: int) -> np.ndarray:
     return shared_codec().attention(anatomy.quantized, row, column).mean(0)
 
 
+def disagreement(anatomy: Anatomy) -> np.ndarray:
+    """Variance between the roads' pictures at each pixel, (H, W)."""
+    pictures = np.stack([road.pixels for road in anatomy.roads]).astype(np.float32)
+    return pictures.var(0).sum(2)
+
+
 # Synthesis
 
 
@@ -319,8 +335,6 @@ def without_decoder_network(anatomy: Anatomy) -> np.ndarray:
     height, width = anatomy.photo.pixels.shape[:2]
     image = wavelet.inverse(anatomy.restored)[0, :, :height, :width]
     return image.add(127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
-
-
 
 
 def shrink(plane: np.ndarray, longest: int) -> np.ndarray:
