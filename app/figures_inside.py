@@ -73,7 +73,7 @@ def _bar(figure: Figure, picture: object, label: str) -> None:
     bar = figure.colorbar(picture, ax=figure.axes, location="bottom", shrink=0.8, aspect=36)  # type: ignore[arg-type]
     bar.set_label(label, color=INK, fontsize=10)
     bar.ax.tick_params(colors=INK, labelsize=10, length=0)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def grey_pixels(plane: np.ndarray, top: float) -> np.ndarray:

@@ -121,7 +121,7 @@ def diversity(anatomy: Anatomy, chosen: Subband) -> str:
     maps = plates.plate(
         drawn.offset_maps(found.true[found.crop], found.guess[found.crop]),
         f"Where the true value lies off its bin's centre: correlation {fit}",
-        f"Two maps of {chosen.name}, magnified: the true offsets within the bins, and the network's "
+        f"Two maps of {chosen.name}, magnified: true offsets within the bins, and the network's "
         f"guesses, whose correlation over the whole subband is {fit}. The same shapes appear in "
         "both, paler in the guess.",
         f"{chosen.name}, magnified where the two agree most; the correlation is over the whole "

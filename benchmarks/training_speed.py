@@ -98,12 +98,8 @@ def main() -> None:
     seconds = seconds_of(step, options.repeat)
     flops = 2000 * step_macs(cost, options.stage) * batch * side * side
     print(f"{options.threads} threads; a 3x3 convolution reaches {peak:.0f} GFLOP/s")
-    print(
-        f"{options.stage} step: {seconds:.2f} s, {batch / seconds:.2f} crops of {side}/s, ", end=""
-    )
-    print(
-        f"{flops / seconds / 1e9:.0f} GFLOP/s, {100 * flops / seconds / 1e9 / peak:.0f} % of that"
-    )
+    print(f"{options.stage} step: {seconds:.2f} s, {batch / seconds:.2f} crops of {side}/s, ", end="")
+    print(f"{flops / seconds / 1e9:.0f} GFLOP/s, {100 * flops / seconds / 1e9 / peak:.0f} % of that")
     for kind, share in shares(step).items():
         print(f"{kind:16s} {100 * share:5.1f} %")
 

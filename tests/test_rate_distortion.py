@@ -15,7 +15,7 @@ from scipy.interpolate import PchipInterpolator
 from test_metrics import photo_like
 
 from qann_core import wavelet
-from qann_core.deltas import bd_psnr, bd_rate
+from qann_core.deltas import bd_psnr, bd_rate, decibels, spread
 from qann_core.metrics import psnr, ssim
 from qann_core.peers import peer_by_name
 from qann_core.quantization import dequantize, quantize
