@@ -60,10 +60,14 @@ def signed_map(values: np.ndarray, label: str, top: float | None = None) -> Figu
     """A picture of signed values: orange below zero, purple above, white at zero."""
     if top is None:
         top = max(0.5, float(np.percentile(np.abs(values), 99.5)))
+    return _map(values, label, "PuOr", -top, top)
+
+
+def _map(values: np.ndarray, label: str, colours: str, low: float, high: float) -> Figure:
     height, width = values.shape
     figure = _figure(min(_WIDE * height / width, 7.0) + 0.65)
     axes = figure.add_subplot()
-    picture = axes.imshow(values, cmap="PuOr", vmin=-top, vmax=top, interpolation="nearest")
+    picture = axes.imshow(values, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
     axes.set_axis_off()
     _bar(figure, picture, label)
     return figure
@@ -82,18 +86,9 @@ def grey_pixels(plane: np.ndarray, top: float) -> np.ndarray:
     return np.repeat(grey[..., None], 3, 2)
 
 
-def error_pair(before: np.ndarray, after: np.ndarray) -> Figure:
-    """Two maps of errors, (H, W) grey levels, side by side on one scale."""
-    height, width = before.shape
-    figure = _figure(min(_WIDE / 2 * height / width, 5.0) + 1.0)
-    top = max(1.0, float(np.percentile(before, 99.5)))
-    for index, (values, title) in enumerate(((before, "Quantized"), (after, "Restored")), 1):
-        axes = figure.add_subplot(1, 2, index)
-        picture = axes.imshow(values, cmap="magma", vmin=0, vmax=top, interpolation="nearest")
-        axes.set_title(f"{title}: mean {values.mean():.2f}", color=INK, fontsize=12)
-        axes.set_axis_off()
-    _bar(figure, picture, "RMS error over R, G, B, grey levels of 255")
-    return figure
+def heat_map(values: np.ndarray, top: float, label: str) -> Figure:
+    """A picture of values from zero to ``top``, (H, W)."""
+    return _map(values, label, "magma", 0.0, top)
 
 
 def histogram(before: np.ndarray, reduced: np.ndarray, restored: np.ndarray) -> Figure:
@@ -287,7 +282,7 @@ def unet(widths: Sequence[int], down: int, up: int, scales: Sequence[int]) -> Fi
     """
     figure = _figure(3.9)
     axes = figure.add_subplot(facecolor="none")
-    axes.set(xlim=(0, 10), ylim=(-1.55, len(widths) + 0.05))
+    axes.set(xlim=(0, 10), ylim=(-1.6, len(widths) + 0.35))
     axes.set_axis_off()
     for level, (width, scale) in enumerate(zip(widths, scales, strict=True)):
         y, inset = len(widths) - 1 - level, 0.42 * level
@@ -301,17 +296,19 @@ def unet(widths: Sequence[int], down: int, up: int, scales: Sequence[int]) -> Fi
             _arrow(axes, (left + 0.9, y), (left + 1.3, y - 0.4), INK)
             _arrow(axes, (right + 0.45, y - 0.4), (right + 0.85, y), INK)
         else:
-            _box(axes, 4.2, -0.98, "attention", _COLOURS[2])
-            _arrow(axes, (left + 0.9, y), (4.45, -0.4), INK)
-            _arrow(axes, (5.7, -0.4), (right + 0.85, y), INK)
-    _box(axes, 0.05, -1.25, "N → MLP", RESTORED)
-    axes.text(1.95, -1.3, "scale and shift\nin every block (FiLM)", color=INK, fontsize=10,
+            _box(axes, 4.12, -0.62, "attention", _COLOURS[2])
+            _arrow(axes, (left + 0.9, y), (4.3, -0.1), INK)
+            _arrow(axes, (5.7, -0.1), (right + 0.85, y), INK)
+    _box(axes, 0.05, -1.4, "N → MLP", RESTORED)
+    axes.text(1.95, -1.25, "scale and shift in every block (FiLM)", color=INK, fontsize=10.5,
               va="bottom")  # fmt: skip
     for level in range(len(widths)):
         y, inset = len(widths) - 1 - level, 0.42 * level
         for x in (1.5 + inset, 6.75 - inset):
             axes.plot(x + 1.6, y + 0.47, "o", color=RESTORED, ms=5)
-    axes.text(9.98, -0.55, "features", color=INK, fontsize=10, ha="right")
+    axes.text(0, len(widths) + 0.05, "size", color=INK, fontsize=10.5, va="center")
+    axes.text(9.98, len(widths) + 0.05, "features", color=INK, fontsize=10.5, ha="right",
+              va="center")  # fmt: skip
     return figure
 
 

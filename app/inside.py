@@ -5,7 +5,7 @@ Only the stage that is open is computed; what the stages share is made once (``a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from . import inside_stages as shown
 from . import inside_words as words
 from .anatomy import SUBBANDS, Anatomy, anatomy
 from .layout import CompareTab
-from .stages import clearest_subband
+from .stages import clearest_subband, lies
 from .toasts import toasted
 from .visit import Visit
 
@@ -162,56 +162,55 @@ def _roads(visit: gr.State, levels: gr.Slider) -> Stage:
 
 def _latents(visit: gr.State, levels: gr.Slider) -> Stage:
     head = _html("stage-latents", 110)
-    with gr.Row():
-        with gr.Column(scale=7, min_width=320):
-            picture = gr.HTML(elem_id="nested", min_height=240, js_on_load=plates.HOT)
-        with gr.Column(scale=4, min_width=280):
-            view = gr.Radio(list(shown.VIEWS), value=shown.VIEWS[0], label="Shown", elem_id="view")
-            subband = gr.Dropdown(
-                _NAMES, value=0, label="Subband", elem_id="subband",
-                info="Or choose it in the picture. HL, LH, HH: details across columns, rows, both.",
-            )  # fmt: skip
-            facts = _html("subband-facts", 230)
+    with gr.Row(elem_classes="chooser"):
+        subband = gr.Dropdown(
+            _NAMES, value=0, label="Subband", elem_id="subband", min_width=240,
+            info="Or choose one in the pictures.",
+        )  # fmt: skip
+        facts = gr.HTML(elem_id="subband-facts", min_height=92, scale=3, elem_classes="stage")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=320):
+            pictures = gr.HTML(
+                elem_id="nested", min_height=300, js_on_load=plates.HOT, elem_classes="stage"
+            )
+        with gr.Column(scale=1, min_width=280):
             residual = _html("stage-residual", 300)
 
-    def change(opened: Anatomy, view: str, index: int) -> list[Any]:
+    def change(opened: Anatomy, index: int) -> list[Any]:
         chosen = SUBBANDS[index]
-        return [
-            shown.latents_picture(opened, view, chosen), shown.latents_facts(opened, chosen)
-        ]  # fmt: skip
+        return [shown.latents_pictures(opened, chosen), shown.latents_facts(opened, chosen)]
 
-    def render(opened: Anatomy, view: str, index: int) -> list[Any]:
-        return [
-            shown.latents_head(opened), *change(opened, view, index),
-            shown.latents_residual(opened), index,
-        ]  # fmt: skip
+    def render(opened: Anatomy, index: int) -> list[Any]:
+        unchanged = [shown.latents_head(opened), shown.latents_residual(opened)]
+        return [*unchanged, *change(opened, index)]
 
-    def select(visit: Visit, levels: int | None, view: str, choice: gr.SelectData) -> list[Any]:
+    def select(visit: Visit, levels: int | None, choice: gr.SelectData) -> list[Any]:
         index = min(max(int(choice.index), 0), len(SUBBANDS) - 1)
-        return [*change(_opened(visit, levels), view, index), index]
+        return [*change(_opened(visit, levels), index), index]
 
-    stage = Stage([view, subband], [head, picture, facts, residual, subband], render)
-    settings = [visit, levels, view, subband]
-    gr.on(
-        [view.input, subband.input], stage.listener(change), settings, [picture, facts], **_EVENTS
-    )
-    picture.select(toasted(select), [visit, levels, view], [picture, facts, subband], **_EVENTS)
+    stage = Stage([subband], [head, residual, pictures, facts], render)
+    subband.input(stage.listener(change), [visit, levels, subband], [pictures, facts], **_EVENTS)
+    pictures.select(toasted(select), [visit, levels], [pictures, facts, subband], **_EVENTS)
     return stage
 
 
 def _diversity(visit: gr.State, levels: gr.Slider) -> Stage:
+    head = _html("stage-diversity-head", 110)
     subband = gr.Dropdown(
         [("The clearest at this N", _CLEAREST), *_NAMES], value=_CLEAREST, label="Subband",
-        elem_id="diversity-subband",
+        elem_id="diversity-subband", elem_classes="narrow",
     )  # fmt: skip
     body = _html("stage-diversity", 900)
 
-    def render(opened: Anatomy, index: int) -> list[Any]:
+    def change(opened: Anatomy, index: int) -> str:
         chosen = clearest_subband(opened) if index == _CLEAREST else SUBBANDS[index]
-        return [shown.diversity(opened, chosen)]
+        return shown.diversity(opened, chosen)
 
-    stage = Stage([subband], [body], render)
-    subband.input(stage.listener(), [visit, levels, subband], body, **_EVENTS)
+    def render(opened: Anatomy, index: int) -> list[Any]:
+        return [shown.diversity_head(opened), change(opened, index)]
+
+    stage = Stage([subband], [head, body], render)
+    subband.input(stage.listener(change), [visit, levels, subband], body, **_EVENTS)
     return stage
 
 
@@ -220,10 +219,12 @@ def _restoration(visit: gr.State, levels: gr.Slider) -> Stage:
     with gr.Row():
         with gr.Column(min_width=320):
             gr.HTML(f"<h3>Lie to the network</h3><p class='stage-text'>{words.LIE}</p>")
-            told = gr.Slider(
-                4, 400, value=96, step=1, label="N that the network is told", buttons=[],
-                elem_id="told-levels",
-            )  # fmt: skip
+            with gr.Row(elem_classes="controls"):
+                told = gr.Slider(
+                    4, 400, value=96, step=1, label="N that the network is told", buttons=[],
+                    elem_id="told-levels", scale=3, min_width=240,
+                )  # fmt: skip
+                ask = gr.Button("Tell it nine", size="sm", min_width=110, elem_id="tell-nine")
             lied = _html("lie", 360)
         with gr.Column(min_width=320):
             gr.HTML(f"<h3>Attention</h3><p class='stage-text'>{words.ATTENTION}</p>")
@@ -255,7 +256,15 @@ def _restoration(visit: gr.State, levels: gr.Slider) -> Stage:
         true = opened.levels
         return shown.lie(opened, true if told is None else min(max(told, 2), 4 * true))
 
+    def tell_nine(visit: Visit, levels: int | None) -> Iterator[str]:
+        opened = _opened(visit, levels)
+        for told in lies(opened.levels):
+            opened.psnr_told(told)
+            yield shown.lie(opened, told)
+        yield shown.lie(opened, opened.levels)
+
     stage = Stage([column, row], [body, told, lied, seen, column, row], render)
+    ask.click(toasted(tell_nine), [visit, levels], lied, **_EVENTS)
     told.release(stage.listener(tell), [visit, levels, told], lied, **_EVENTS)
     gr.on(
         [column.input, row.input], stage.listener(attend), [visit, levels, column, row],

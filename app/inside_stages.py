@@ -16,7 +16,6 @@ from .pictures import closer_look
 from .visit import shared_codec
 
 SCALE_NAMES = ("LL 1/16", "1/16", "1/8", "1/4", "1/2")
-VIEWS = ("Before reduction", "At this N")
 
 
 def per_cent(share: float) -> str:
@@ -67,33 +66,45 @@ def latents_head(anatomy: Anatomy) -> str:
     )
 
 
-def latents_picture(anatomy: Anatomy, view: str, chosen: Subband) -> str:
-    """Stage 2: the nested subbands of the chosen subband's colour, to choose from."""
+def latents_pictures(anatomy: Anatomy, chosen: Subband) -> str:
+    """Stage 2: the nested subbands of the chosen one's colour, before and after reduction."""
     colour = COLOURS.index(chosen.colour)
-    values = stages.magnitudes(anatomy, colour, view == VIEWS[1])
     scales = sorted({s.scale for s in SUBBANDS})
     numbered = [(i, s) for i, s in enumerate(SUBBANDS) if s.colour == chosen.colour]
-    state = "at this N" if view == VIEWS[1] else "before reduction"
-    alt = (
-        f"The subbands of {chosen.colour} {state}, nested: the coarse picture in the upper left "
-        "corner, finer details around it; brighter means a larger magnitude."
-    )
-    return plates.hot_subbands(
-        drawn.nested_pixels(values, scales), numbered, SUBBANDS.index(chosen), alt
-    ) + plates.scale_legend("≤ 1", f"≥ {drawn.MAGNITUDE_TOP:.0f}", "magnitude, log scale")
+    shown = []
+    for reduced, state in ((False, "before reduction"), (True, f"at N = {anatomy.levels}")):
+        values = stages.magnitudes(anatomy, colour, reduced)
+        alt = (
+            f"The subbands of {chosen.colour} {state}, nested: the coarse picture in the upper "
+            "left corner, finer details around it; brighter means a larger magnitude."
+        )
+        pixels = drawn.nested_pixels(values, scales)
+        hot = plates.hot_subbands(pixels, numbered, SUBBANDS.index(chosen), alt)
+        title = f"{chosen.colour} {state}"
+        shown.append(f"<figure class='plate'><figcaption>{title}</figcaption>{hot}</figure>")
+    legend = plates.scale_legend("≤ 1", f"≥ {drawn.MAGNITUDE_TOP:.0f}", "magnitude, log scale")
+    return plates.plates(*shown, kind="pair") + legend
 
 
 def latents_facts(anatomy: Anatomy, chosen: Subband) -> str:
     """Stage 2: what there is to say about the chosen subband."""
     facts = stages.subband_facts(anatomy, chosen)
-    rows = [
-        ("Share of the bytes", per_cent(facts.share_of_bytes)),
-        ("Share of the energy", per_cent(facts.share_of_energy)),
-        ("Distinct values before (float32)", count(facts.distinct_before)),
-        ("Distinct values after (integers)", count(facts.distinct_after)),
-        ("Zeros after", per_cent(facts.zeros)),
+    cells = [
+        ("of the bytes", per_cent(facts.share_of_bytes)),
+        ("of the energy", per_cent(facts.share_of_energy)),
+        ("distinct values before", count(facts.distinct_before)),
+        ("distinct values after", count(facts.distinct_after)),
+        ("zeros after", per_cent(facts.zeros)),
     ]
-    return table((chosen.name, "at this N"), rows, f"Facts about subband {chosen.name}")
+    shown = "".join(
+        f"<div class='card'><span class='label'>{label}</span>"
+        f"<span class='value'>{value}</span></div>"
+        for label, value in cells
+    )
+    return (
+        f"<div class='cards facts' role='group' aria-label='Subband {chosen.name}'>{shown}</div>"
+        "<p class='quiet'>Before: float32 numbers that differ. After: integers that differ.</p>"
+    )
 
 
 def latents_residual(anatomy: Anatomy) -> str:
@@ -109,10 +120,18 @@ def latents_residual(anatomy: Anatomy) -> str:
     )  # fmt: skip
 
 
+def diversity_head(anatomy: Anatomy) -> str:
+    """Stage 3: its number and sentences."""
+    before, after = stages.distinct_values(anatomy)
+    return plates.head(
+        f"{count(before)} → {after}", "distinct values in all latents, before and after",
+        words.DIVERSITY,
+    )  # fmt: skip
+
+
 def diversity(anatomy: Anatomy, chosen: Subband) -> str:
     """Stage 3: one subband before, reduced and restored."""
     found = stages.offsets(anatomy, chosen)
-    before, after = stages.distinct_values(anatomy)
     busy = found.reduced != 0
     if busy.sum() < 30:
         busy = np.ones_like(busy)
@@ -139,16 +158,13 @@ def diversity(anatomy: Anatomy, chosen: Subband) -> str:
         "A staircase: each step of the input becomes one integer; around zero the tread is wider.",
     )
     errors = plates.plate(
-        drawn.errors_in_bin((found.true)[busy], (found.before - found.restored)[busy]),
+        drawn.errors_in_bin(found.true[busy], (found.before - found.restored)[busy]),
         "The error within a bin",
         "Histograms of the error in steps, quantized and restored; the restored one is narrower "
         "where the network could guess.",
         f"{chosen.name}, {which}.",
     )
-    return plates.head(
-        f"{count(before)} → {after}", "distinct values in all latents, before and after",
-        words.DIVERSITY,
-    ) + plates.plates(maps, values, stairs, errors)  # fmt: skip
+    return plates.plates(maps, values, stairs, errors)
 
 
 def brotli(anatomy: Anatomy) -> str:
@@ -158,7 +174,8 @@ def brotli(anatomy: Anatomy) -> str:
         parts[subband.band, COLOURS.index(subband.colour)] += n_bytes
     found = stages.packings(anatomy)
     best = min(p.n_bytes for p in found if p.kind == "general")
-    own = next(p.n_bytes for p in found if p.kind == "codec")
+    saved = 1 - next(p.n_bytes for p in found if p.kind == "codec") / best
+    comparison = "less" if saved >= 0 else "more"
     shares = ", ".join(
         f"{name} {per_cent(share)}"
         for name, share in zip(SCALE_NAMES, parts.sum(1) / (parts.sum() or 1), strict=True)
@@ -166,8 +183,8 @@ def brotli(anatomy: Anatomy) -> str:
     sizes = ", ".join(f"{p.name} {p.n_bytes:.0f}" for p in found)
     return plates.head(
         size_text(len(anatomy.data)),
-        f"the whole file; {per_cent(1 - own / best)} less than the best compressor that is not "
-        "told where the integers stand",
+        f"the whole file; its payload takes {per_cent(abs(saved))} {comparison} than the best "
+        "general compressor",
         words.BROTLI,
     ) + plates.plates(
         plates.plate(
@@ -199,10 +216,17 @@ def restoration(anatomy: Anatomy) -> str:
     after = anatomy.psnr(anatomy.picture_restored)
     config = shared_codec().qann.config
     errors = stages.errors_by_band(anatomy)
-    maps = drawn.error_pair(
-        stages.error_map(anatomy, anatomy.picture_quantized),
-        stages.error_map(anatomy, anatomy.picture_restored),
-    )
+    pictures = (anatomy.picture_quantized, anatomy.picture_restored)
+    wrong = [stages.error_map(anatomy, picture) for picture in pictures]
+    top = max(1.0, float(np.percentile(wrong[0], 99.5)))
+    scale = "RMS error over R, G, B, grey levels"
+    maps = [
+        plates.plate(
+            drawn.heat_map(values, top, scale), f"{title}: mean {values.mean():.2f}",
+            f"A map of the error {title[10:]} restoration, brightest along edges.",
+        )
+        for values, title in zip(wrong, ("The error before", "The error after"), strict=True)
+    ]  # fmt: skip
     widths = list(config.widths)
     scales = [2 ** (level + 1) for level in range(len(widths))]
     return plates.head(
@@ -214,10 +238,8 @@ def restoration(anatomy: Anatomy) -> str:
             "The correction that it made",
             "A map of what restoration changed in the picture: mostly along edges and in texture.",
         ),
-        plates.plate(
-            maps, "The error before and after, on one scale",
-            "Two maps of the pictures' error, quantized only and restored; the second is darker.",
-        ),
+        *maps, kind="three",
+    ) + "<div class='between'></div>" + plates.plates(
         plates.plate(
             drawn.gains(SCALE_NAMES, *errors), "The gain by scale",
             "Bars of squared error at each scale of the wavelet, before and after restoration, "
