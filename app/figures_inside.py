@@ -282,7 +282,7 @@ def unet(widths: Sequence[int], down: int, up: int, scales: Sequence[int]) -> Fi
     """
     figure = _figure(3.9)
     axes = figure.add_subplot(facecolor="none")
-    axes.set(xlim=(0, 10), ylim=(-1.6, len(widths) + 0.35))
+    axes.set(xlim=(0, 10), ylim=(-1.75, len(widths) + 0.35))
     axes.set_axis_off()
     for level, (width, scale) in enumerate(zip(widths, scales, strict=True)):
         y, inset = len(widths) - 1 - level, 0.42 * level
@@ -296,11 +296,11 @@ def unet(widths: Sequence[int], down: int, up: int, scales: Sequence[int]) -> Fi
             _arrow(axes, (left + 0.9, y), (left + 1.3, y - 0.4), INK)
             _arrow(axes, (right + 0.45, y - 0.4), (right + 0.85, y), INK)
         else:
-            _box(axes, 4.12, -0.62, "attention", _COLOURS[2])
-            _arrow(axes, (left + 0.9, y), (4.3, -0.1), INK)
-            _arrow(axes, (5.7, -0.1), (right + 0.85, y), INK)
-    _box(axes, 0.05, -1.4, "N → MLP", RESTORED)
-    axes.text(1.95, -1.25, "scale and shift in every block (FiLM)", color=INK, fontsize=10.5,
+            _box(axes, 4.12, -0.88, "attention", _COLOURS[2])
+            _arrow(axes, (left + 0.9, y), (4.45, -0.28), INK)
+            _arrow(axes, (5.55, -0.28), (right + 0.85, y), INK)
+    _box(axes, 0.05, -1.65, "N → MLP", RESTORED)
+    axes.text(1.95, -1.5, "scale and shift in every block (FiLM)", color=INK, fontsize=10.5,
               va="bottom")  # fmt: skip
     for level in range(len(widths)):
         y, inset = len(widths) - 1 - level, 0.42 * level

@@ -222,7 +222,7 @@ def _restoration(visit: gr.State, levels: gr.Slider) -> Stage:
             with gr.Row(elem_classes="controls"):
                 told = gr.Slider(
                     4, 400, value=96, step=1, label="N that the network is told", buttons=[],
-                    elem_id="told-levels", scale=3, min_width=240,
+                    elem_id="told-levels", scale=3, min_width=300,
                 )  # fmt: skip
                 ask = gr.Button("Tell it nine", size="sm", min_width=110, elem_id="tell-nine")
             lied = _html("lie", 360)
