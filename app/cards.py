@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from .examples import Credit
-from .pictures import closer_look, data_url
+from .pictures import data_url
 from .visit import Photo, Result
 from .words import TIPS
 
@@ -128,7 +128,7 @@ def credit_list(credits: Iterable[Credit]) -> str:
 
 def closer(photo: Photo, result: Result) -> str:
     """Three magnified crops of the spot where restoration helps most."""
-    rows, columns = closer_look(photo.pixels, result.quantized, result.restored)
+    rows, columns = result.spot
     height, width = photo.pixels.shape[:2]
     across = 100 * (columns.start + columns.stop) / 2 / width
     down = 100 * (rows.start + rows.stop) / 2 / height

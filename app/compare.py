@@ -16,7 +16,7 @@ from qann_core.limits import MIN_LEVELS
 
 from . import cards, figures
 from .examples import credits, example_photo
-from .pictures import cache_file, lossless_bytes, png_bytes
+from .pictures import cache_file, lossless_bytes
 from .toasts import tell, toasted
 from .visit import Photo, Result, Visit, compress_photo, peer_at_same_bytes, read_photo
 from .words import LESSONS
@@ -50,7 +50,7 @@ def show(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
     """All that shows the visit's result, in one update, for the outputs of ``result_outputs``."""
     photo, result = visit.present()
     stem = f"{photo.name}-N{result.levels}"
-    restored_png = cache_file(png_bytes(result.restored), f"{stem}.png")
+    restored_png = cache_file(result.restored_png, f"{stem}.png")
 
     def shown(side: str) -> str:
         if side == "restored":
@@ -93,7 +93,7 @@ def _welcome(photo: Photo, levels: int, lesson: str) -> Update:
 def open_page(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
     """The first look: an example that was compressed once for all visitors."""
     photo, result = opening()
-    photo = replace(photo, points=[])
+    photo = replace(photo, points=[], jpeg={})
     visit.take(photo, replace(result, peers={}))
     update = show(visit, left, right, with_maps)
     return [*update, *_welcome(photo, OPENING.levels, OPENING.text)]
@@ -102,14 +102,14 @@ def open_page(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
 def slide(visit: Visit, levels: int | None, left: str, right: str, with_maps: bool) -> Update:
     """N was moved: quantize, pack, restore, decode, measure; the encoder does not run again."""
     photo, result = visit.present()
-    wanted = _within(levels, result.levels)
+    wanted = within(levels, result.levels)
     if wanted == result.levels:
         return gr.skip()
     visit.result = compress_photo(photo, wanted)
     return show(visit, left, right, with_maps)
 
 
-def _within(levels: int | None, otherwise: int) -> int:
+def within(levels: int | None, otherwise: int) -> int:
     """N as typed, brought into the slider's range as the slider itself does."""
     return otherwise if levels is None else min(max(int(levels), MIN_LEVELS), MAX_SLIDER)
 
@@ -125,7 +125,7 @@ def bring(
         return gr.skip()
     try:
         photo = read_photo(path, Path(path).stem)
-        return arrive(visit, photo, _within(levels, OPENING.levels), (left, right, with_maps))
+        return arrive(visit, photo, within(levels, OPENING.levels), (left, right, with_maps))
     except QannError as error:
         gr.Warning(str(error), title="This file cannot be used")
         return [*[gr.skip()] * N_RESULT_OUTPUTS, None, None, *[gr.skip()] * 3]
@@ -136,7 +136,7 @@ def pick(
 ) -> Update:
     """A photo of the gallery was chosen."""
     photo = example_photo(credits()[int(choice.index)].name)
-    return arrive(visit, photo, _within(levels, OPENING.levels), (left, right, with_maps))
+    return arrive(visit, photo, within(levels, OPENING.levels), (left, right, with_maps))
 
 
 def start_lesson(number: int) -> Callable[..., Update]:
@@ -154,6 +154,12 @@ N_RESULT_OUTPUTS = 8
 """How many outputs ``show`` writes."""
 
 
+def result_outputs(tab: CompareTab) -> list[Any]:
+    """The components that ``show`` writes."""
+    return [tab.visit, tab.captions, tab.picture, tab.verdict, tab.closer, tab.maps,
+            tab.qann_file, tab.png_file]  # fmt: skip
+
+
 def wire(demo: gr.Blocks, tab: CompareTab) -> None:
     """Connects the tab's events.
 
@@ -161,8 +167,7 @@ def wire(demo: gr.Blocks, tab: CompareTab) -> None:
     the last is done. No event of the page is an endpoint: those are in ``app.api``.
     """
     view = [tab.left, tab.right, tab.show_maps]
-    shown = [tab.visit, tab.captions, tab.picture, tab.verdict, tab.closer, tab.maps,
-             tab.qann_file, tab.png_file]  # fmt: skip
+    shown = result_outputs(tab)
     arrival = [*shown, tab.upload, tab.camera, tab.source, tab.lesson, tab.levels]
     options: dict[str, Any] = {
         "api_visibility": "private",

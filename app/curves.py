@@ -211,9 +211,7 @@ def build(visit: gr.State, tab: gr.Tab) -> None:
         measure = gr.Radio(
             list(figures.MEASURES), value="PSNR", label="Quality measure", min_width=300
         )
-        start = gr.Button(
-            "Compute the curves", variant="primary", min_width=150, elem_id="sweep-start"
-        )
+        start = gr.Button("Compute curves", variant="primary", min_width=150, elem_id="sweep-start")
         cancel = gr.Button("Cancel", min_width=100, elem_id="sweep-cancel")
     status = gr.HTML("", elem_id="sweep-status", min_height=28)
     with gr.Row():
@@ -223,7 +221,7 @@ def build(visit: gr.State, tab: gr.Tab) -> None:
             )
         with gr.Column(scale=2, min_width=320):
             table = gr.HTML(elem_id="bd-table")
-            with gr.Row():
+            with gr.Row(elem_classes="downloads"):
                 csv_file = gr.DownloadButton("Points as CSV", interactive=False, size="sm")
                 png_file = gr.DownloadButton("Chart as PNG", interactive=False, size="sm")
     outputs = [chart, table, status, csv_file, png_file]

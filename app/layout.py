@@ -55,7 +55,7 @@ def build(visit: gr.State) -> CompareTab:
             min_width=104,
             elem_id="own-photo",
         )
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_classes="bench"):
         with gr.Column(scale=7, min_width=320):
             captions = gr.HTML(elem_id="captions", min_height=44)
             picture = _picture()
@@ -64,7 +64,7 @@ def build(visit: gr.State) -> CompareTab:
         with gr.Column(scale=4, min_width=320):
             levels, left, right = _controls()
             verdict = gr.HTML(elem_id="verdict", min_height=330)
-            with gr.Row():
+            with gr.Row(elem_classes="downloads"):
                 qann_file = gr.DownloadButton(
                     "Download .qann", size="sm", interactive=False, elem_id="download-qann"
                 )
@@ -93,15 +93,24 @@ def build(visit: gr.State) -> CompareTab:
 
 
 def _picture() -> gr.ImageSlider:
+    zoom_out, zoom_in = zoom_buttons("picture")
     return gr.ImageSlider(
         label="Two versions of the photo, with a divider",
         show_label=False,
         interactive=False,
-        buttons=["fullscreen"],
+        buttons=[zoom_out, zoom_in, "fullscreen"],
         elem_id="picture",
         elem_classes="divided",
-        height=540,
+        height=512,
     )
+
+
+def zoom_buttons(picture: str) -> tuple[gr.Button, gr.Button]:
+    """Out and in, for the toolbar of the divided picture of this id; page.js does the work."""
+    zoom_out, zoom_in = gr.Button("−"), gr.Button("+")
+    for button, direction in ((zoom_out, -1), (zoom_in, 1)):
+        button.click(None, js=f"() => window.qannZoom('#{picture}', {direction})")
+    return zoom_out, zoom_in
 
 
 def _controls() -> tuple[gr.Slider, gr.Dropdown, gr.Dropdown]:

@@ -17,6 +17,7 @@ from qann_core.models import model_by_id
 from qann_core.quantization import step_for_levels
 
 from . import cards, words
+from .layout import zoom_buttons
 from .pictures import cache_file, lossless_bytes, png_bytes
 from .toasts import toasted
 from .visit import MAX_MEGAPIXELS, shared_codec
@@ -115,19 +116,22 @@ def open_file(path: str | None) -> list[Any]:
 def build() -> None:
     """The tab's components and events."""
     gr.Markdown(words.OPEN_INTRO)
-    with gr.Row():
-        with gr.Column(scale=3, min_width=320):
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=7, min_width=320):
+            file = gr.File(label="A .qann file", elem_id="qann-input", height=120)
             caption = gr.HTML(
                 "<p class='quiet'>No file opened yet.</p>", elem_id="opened-sides", min_height=48
             )
+            zoom_out, zoom_in = zoom_buttons("opened")
             picture = gr.ImageSlider(
                 label="The file's picture: quantized only, restored", show_label=False,
                 interactive=False, elem_id="opened", elem_classes="divided", height=420,
+                buttons=[zoom_out, zoom_in, "fullscreen"],
             )  # fmt: skip
-        with gr.Column(scale=2, min_width=320):
-            file = gr.File(label="A .qann file", elem_id="qann-input", height=120)
-            about = gr.HTML(elem_id="header-table")
-            png_file = gr.DownloadButton("Restored PNG", interactive=False, size="sm")
+        with gr.Column(scale=4, min_width=320):
+            about = gr.HTML(words.OPEN_HINT, elem_id="header-table")
+            with gr.Row(elem_classes="downloads"):
+                png_file = gr.DownloadButton("Restored PNG", interactive=False, size="sm")
     file.upload(
         toasted(open_file), [file], [picture, about, caption, png_file, file],
         api_visibility="private", concurrency_id="codec", concurrency_limit=1,

@@ -21,9 +21,11 @@ from PIL import Image
 from qann_core import Codec, ParameterError, read_image
 from qann_core.codec import Latents
 from qann_core.metrics import bits_per_pixel, psnr, ssim
-from qann_core.peers import PeerResult, at_bytes, bytes_at_psnr, peer_by_name
+from qann_core.peers import Measured, PeerResult, at_bytes, bytes_at_psnr, peer_by_name
 from qann_core.quantization import step_for_levels
 from qann_core.rate_distortion import Point
+
+from .pictures import closer_look, png_bytes
 
 MAX_MEGAPIXELS = 12
 LATENTS_BYTES = 768 * 1024 * 1024
@@ -84,6 +86,7 @@ class Photo:
         pixels: uint8 (H, W, 3).
         notices: what was changed on the way in, for the visitor.
         points: this photo's rate-distortion points so far.
+        jpeg: what JPEG has made of it so far, so that each search begins where others ended.
         key: names its latents in the pool; cannot be guessed, unless the photo is bundled.
         bundled: whether it is an example, whose latents all visits may share.
     """
@@ -92,6 +95,7 @@ class Photo:
     pixels: np.ndarray
     notices: tuple[str, ...] = ()
     points: list[Point] = field(default_factory=list)
+    jpeg: Measured = field(default_factory=dict)
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     bundled: bool = False
 
@@ -110,6 +114,8 @@ class Result:
         quantized, restored: uint8 (H, W, 3), decoded without and with the restoration network.
         psnr_*, ssim_*: against the original.
         jpeg_bytes: length of a JPEG file with the restored picture's PSNR; None if out of reach.
+        restored_png: the restored picture as a PNG file.
+        spot: rows and columns of the small box where restoration helps most.
         peers: other codecs' files of at most as many bytes, filled as they are asked for.
     """
 
@@ -123,6 +129,8 @@ class Result:
     ssim_quantized: float
     ssim_restored: float
     jpeg_bytes: float | None
+    restored_png: bytes
+    spot: tuple[slice, slice]
     peers: dict[str, PeerResult] = field(default_factory=dict)
 
     @property
@@ -153,17 +161,19 @@ class Visit:
     Attributes:
         photo, result: what is on screen; None before the first photo and after the visit.
         stop_sweep: the visitor's wish that a running sweep of curves should end.
+        anatomy: the photo at one N opened up, as the tab "Inside the codec" has it (app.anatomy).
     """
 
     photo: Photo | None = None
     result: Result | None = None
     stop_sweep: bool = False
+    anatomy: object | None = None
 
     def forget(self) -> None:
         """Frees everything; called when the visit has ended."""
         if self.photo is not None and not self.photo.bundled:
             latents_pool.drop(self.photo.key)
-        self.photo = self.result = None
+        self.photo = self.result = self.anatomy = None
 
     def take(self, photo: Photo, result: Result) -> None:
         """Replaces the photo, and drops all that belonged to the one before."""
@@ -207,29 +217,42 @@ def read_photo(path: str | Path, name: str) -> Photo:
 def compress_photo(photo: Photo, levels: int) -> Result:
     """The photo at N = ``levels``: file, pictures, measures.
 
-    The entropy coder runs beside the networks: it is one thread and lets go of the interpreter.
+    The networks use every core; all else runs in one thread beside them, in the order in which
+    it can begin: packing while the first picture is decoded, then that picture's measures.
     """
     codec = shared_codec()
     latents = photo.latents()
     quantized = codec.quantize(latents, levels)
     with ThreadPoolExecutor(1) as beside:
         packing = beside.submit(codec.pack, latents, levels)
-        plain = codec.decode(quantized, restore=False)
         restored = codec.decode(quantized)
-        reached = psnr(photo.pixels, restored)
-        jpeg = bytes_at_psnr(peer_by_name("jpeg"), photo.pixels, reached)
+        measuring = beside.submit(_measure, photo, restored)
+        png = beside.submit(png_bytes, restored)
+        plain = codec.decode(quantized, restore=False)
+        ssim_plain = beside.submit(ssim, photo.pixels, plain)
+        spot = closer_look(photo.pixels, plain, restored)
+        psnr_restored, ssim_restored, jpeg_bytes = measuring.result()
         return Result(
             levels=levels,
             step=step_for_levels(levels),
+            data=packing.result(),
             quantized=plain,
             restored=restored,
             psnr_quantized=psnr(photo.pixels, plain),
-            psnr_restored=reached,
-            ssim_quantized=ssim(photo.pixels, plain),
-            ssim_restored=ssim(photo.pixels, restored),
-            jpeg_bytes=jpeg,
-            data=packing.result(),
+            psnr_restored=psnr_restored,
+            ssim_quantized=ssim_plain.result(),
+            ssim_restored=ssim_restored,
+            jpeg_bytes=jpeg_bytes,
+            restored_png=png.result(),
+            spot=spot,
         )
+
+
+def _measure(photo: Photo, restored: np.ndarray) -> tuple[float, float, float | None]:
+    """PSNR and SSIM of the restored picture, and the bytes that JPEG needs for that PSNR."""
+    reached = psnr(photo.pixels, restored)
+    jpeg = bytes_at_psnr(peer_by_name("jpeg"), photo.pixels, reached, photo.jpeg)
+    return reached, ssim(photo.pixels, restored), jpeg
 
 
 def peer_at_same_bytes(photo: Photo, result: Result, name: str) -> PeerResult:

@@ -80,6 +80,13 @@ other ways to reduce the same latents, and the network told half or twice the tr
 
 OPEN_INTRO = "A `.qann` file back to a picture, with all that its header says."
 
+OPEN_HINT = """
+<p class='quiet'>Download one on the Compare tab, or make one with the command
+<code>qann compress</code>, and drop it here. You will see the picture that plain decoding gives
+beside the restored one, what each field of the header means, and which part takes how many
+bytes.</p>
+"""
+
 TIPS = {
     "rate": "Bits of the whole .qann file for each pixel of the photo. Raw pixels take 24.",
     "bytes": "Length of the .qann file, header included.",

@@ -1,4 +1,4 @@
-"""The ``qann`` command: compress, decompress, info, evaluate, train, export.
+"""The ``qann`` command: compress, decompress, info, evaluate, benchmark, train, export.
 
 Bad input is one sentence on stderr and exit status 2. torch and diffusers take seconds to import,
 so each is imported only by the command that needs it.
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
+from .cli_benchmark import add_benchmark
 from .errors import ParameterError, QannError
 from .limits import MAX_LEVELS, MIN_LEVELS
 
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_decompress(commands)
     _add_info(commands)
     _add_evaluate(commands)
+    add_benchmark(commands, DEFAULT_LEVELS)
     _add_train(commands)
     _add_export(commands)
     return parser
