@@ -75,7 +75,7 @@ class DistributionAware:
     """The comparator; its setting is N, odd, so that zero is a level."""
 
     name: str = NAME
-    label: str = "DAQ, N levels a subband"
+    label: str = "DAQ, by distribution"
     settings: tuple[int, ...] = (5, 9, 13, 17, 21, 25, 33, 41)
     allowed: Sequence[int] = range(3, 256, 2)
 
