@@ -26,9 +26,10 @@ from qann_core.rate_distortion import (
 )
 
 from . import cards, figures, words
+from .models import DEFAULT_CHOICE, Choice, codec_of, pack
 from .pictures import cache_file
 from .toasts import toasted
-from .visit import Photo, Result, Visit, shared_codec
+from .visit import Photo, Result, Visit
 
 LEVELS = (24, 36, 54, 81, 122, 183, 275, 400)
 _REDRAW_SECONDS = 0.5
@@ -40,12 +41,13 @@ class _Encoded:
 
     codec: Codec
     latents: Latents
+    choice: Choice
 
     def encode(self, pixels: np.ndarray, /) -> Latents:
         return self.latents
 
     def pack(self, latents: Latents, levels: int, /) -> bytes:
-        return self.codec.pack(latents, levels)
+        return pack(latents, levels, self.choice)
 
     def unpack(self, data: bytes, /) -> QuantizedLatents:
         return self.codec.unpack(data)
@@ -60,24 +62,31 @@ def shown_peers() -> list[Peer]:
     return [peer for peer in available_peers() if peer.name in names]
 
 
-def n_points() -> int:
+def own_levels(choice: Choice) -> list[int]:
+    """The N of a complete sweep: those of LEVELS that the chosen model allows."""
+    codec = codec_of(choice.model)
+    return [n for n in LEVELS if codec.min_levels <= n <= codec.max_levels]
+
+
+def n_points(choice: Choice = DEFAULT_CHOICE) -> int:
     """How many points a complete sweep has."""
-    return 2 * len(LEVELS) + sum(len(peer.sweep) for peer in shown_peers())
+    return 2 * len(own_levels(choice)) + sum(len(peer.sweep) for peer in shown_peers())
 
 
 def sweep(photo: Photo) -> Iterator[Point]:
     """The points that the photo does not have yet, added to it as they come."""
-    have = {(point.codec, point.setting) for point in photo.points}
-    levels = [n for n in LEVELS if (RESTORED, n) not in have]
-    codec = _Encoded(shared_codec(), photo.latents())
+    points, choice = photo.points, photo.choice
+    have = {(point.codec, point.setting) for point in points}
+    levels = [n for n in own_levels(choice) if (RESTORED, n) not in have]
+    codec = _Encoded(codec_of(choice.model), photo.latents(choice.model), choice)
     for point in sweep_codec(codec, photo.pixels, levels):
         if (point.codec, point.setting) not in have:
-            photo.points.append(point)
+            points.append(point)
             yield point
     for peer in shown_peers():
         qualities = [q for q in peer.sweep if (peer.name, q) not in have]
         for point in sweep_peer(peer, photo.pixels, qualities):
-            photo.points.append(point)
+            points.append(point)
             yield point
 
 
@@ -122,7 +131,7 @@ def _table(points: list[Point]) -> str:
 
 
 def _status(photo: Photo, doing: str) -> str:
-    done, total = len(photo.points), n_points()
+    done, total = len(photo.points), n_points(photo.choice)
     return (
         f"<div class='sweep' role='status'><progress max='{total}' value='{done}' "
         f"aria-label='Points computed'></progress><span>{escape(doing)} {done} of {total} points."
@@ -145,7 +154,7 @@ def draw(visit: Visit, measure: str, doing: str = "") -> list[Any]:
     current = _current(result)
     chart = figures.rate_distortion(photo.points, measure, current)
     if not doing:
-        finished = len(photo.points) >= n_points()
+        finished = len(photo.points) >= n_points(photo.choice)
         doing = "Done:" if finished else "Ready to go on:" if photo.points else "Not started:"
     update = [chart, _table(photo.points), _status(photo, doing)]
     return [*update, *_downloads(photo, measure, current)]
@@ -165,22 +174,27 @@ def _downloads(photo: Photo, measure: str, current: list[Point]) -> list[Any]:
 def compute(visit: Visit, measure: str) -> Iterator[list[Any]]:
     """Computes the missing points and shows them as they come, until done or stopped.
 
-    A new photo stops it too, and silently: by then the page shows that one.
+    A new photo, model or coder stops it too, silently: by then the page shows that one's points.
     """
     photo, result = visit.present()
+    points = photo.points
     visit.stop_sweep = False
     drawn = 0.0
     yield [gr.skip(), gr.skip(), _status(photo, "Working:"), gr.skip(), gr.skip()]
     for _ in sweep(photo):
-        if visit.stop_sweep or visit.photo is not photo:
+        if visit.stop_sweep or not _on_screen(visit, points):
             break
         if time.monotonic() - drawn > _REDRAW_SECONDS:
             drawn = time.monotonic()
             chart = figures.rate_distortion(photo.points, measure, _current(result))
             status = _status(photo, "Working:")
             yield [chart, _table(photo.points), status, gr.skip(), gr.skip()]
-    if visit.photo is photo:
+    if _on_screen(visit, points):
         yield draw(visit, measure, "Cancelled, and kept:" if visit.stop_sweep else "")
+
+
+def _on_screen(visit: Visit, points: list[Point]) -> bool:
+    return visit.photo is not None and visit.photo.points is points
 
 
 def stop(visit: Visit) -> None:

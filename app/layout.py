@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from qann_core.limits import MIN_LEVELS
+from qann_core.models import bundled_models
 from qann_core.peers import available_peers
 
 from . import cards, words
-from .compare import MAX_SLIDER, OPENING
+from .compare import OPENING, coder_choices, slider_range
 from .examples import credits
-from .visit import MAX_MEGAPIXELS
+from .models import DEFAULT_CODER, DEFAULT_MODEL, model_names
+from .visit import PAGE_MEGAPIXELS
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class CompareTab:
     captions: gr.HTML
     picture: gr.ImageSlider
     levels: gr.Slider
+    model: gr.Dropdown
+    coder: gr.Radio
     left: gr.Dropdown
     right: gr.Dropdown
     show_maps: gr.Checkbox
@@ -63,6 +66,7 @@ def build(visit: gr.State) -> CompareTab:
             lesson = gr.HTML("", elem_id="lesson", min_height=52)
         with gr.Column(scale=4, min_width=320):
             levels, left, right = _controls()
+            model, coder = _codec_settings()
             verdict = gr.HTML(elem_id="verdict", min_height=330)
             with gr.Row(elem_classes="downloads"):
                 qann_file = gr.DownloadButton(
@@ -87,8 +91,8 @@ def build(visit: gr.State) -> CompareTab:
     with gr.Accordion("Whose photos are these?", open=False):
         gr.HTML(cards.credit_list(credits()))
     return CompareTab(
-        visit, captions, picture, levels, left, right, show_maps, verdict, closer, maps, source,
-        lesson, lessons, own, gallery, upload, camera, qann_file, png_file,
+        visit, captions, picture, levels, model, coder, left, right, show_maps, verdict, closer,
+        maps, source, lesson, lessons, own, gallery, upload, camera, qann_file, png_file,
     )  # fmt: skip
 
 
@@ -115,8 +119,7 @@ def zoom_buttons(picture: str) -> tuple[gr.Button, gr.Button]:
 
 def _controls() -> tuple[gr.Slider, gr.Dropdown, gr.Dropdown]:
     levels = gr.Slider(
-        MIN_LEVELS,
-        MAX_SLIDER,
+        *slider_range(),
         value=OPENING.levels,
         step=1,
         label="N, the number of distinct values",
@@ -136,6 +139,25 @@ def _controls() -> tuple[gr.Slider, gr.Dropdown, gr.Dropdown]:
             filterable=False,
         )  # fmt: skip
     return levels, left, right
+
+
+def _codec_settings() -> tuple[gr.Dropdown, gr.Radio]:
+    """Which model and which entropy coder; not shown where there is nothing to choose."""
+    names, coders = model_names(), coder_choices()
+    with gr.Accordion(
+        "Codec settings", open=False, visible=len(names) > 1 or len(coders) > 1,
+        elem_id="codec-settings",
+    ):  # fmt: skip
+        model = gr.Dropdown(
+            names, value=DEFAULT_MODEL, label="Model", info=words.MODEL_INFO, filterable=False,
+            visible=len(names) > 1, elem_id="model",
+        )  # fmt: skip
+        coder = gr.Radio(
+            coders, value=DEFAULT_CODER, label="Entropy coder", info=words.CODER_INFO,
+            interactive=len(coders) > 1, elem_id="coder",
+        )  # fmt: skip
+        gr.HTML(cards.model_list(bundled_models()))
+    return model, coder
 
 
 def _photos() -> tuple[gr.Gallery, gr.File, gr.Image]:
@@ -160,7 +182,7 @@ def _photos() -> tuple[gr.Gallery, gr.File, gr.Image]:
         elem_id="upload",
     )
     gr.HTML(
-        f"<p class='quiet'>Your own photo: up to 30 MB; above {MAX_MEGAPIXELS} megapixels it is "
+        f"<p class='quiet'>Your own photo: up to 30 MB; above {PAGE_MEGAPIXELS} megapixels it is "
         "scaled down. You can also paste one anywhere on this page.</p>",
         elem_id="yours",
     )
