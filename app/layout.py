@@ -64,19 +64,6 @@ def build(visit: gr.State) -> CompareTab:
             picture = _picture()
             source = gr.HTML(elem_id="source", min_height=24)
             lesson = gr.HTML("", elem_id="lesson", min_height=52)
-        with gr.Column(scale=4, min_width=320):
-            levels, left, right = _controls()
-            model, coder = _codec_settings()
-            verdict = gr.HTML(elem_id="verdict", min_height=330)
-            with gr.Row(elem_classes="downloads"):
-                qann_file = gr.DownloadButton(
-                    "Download .qann", size="sm", interactive=False, elem_id="download-qann"
-                )
-                png_file = gr.DownloadButton(
-                    "Restored PNG", size="sm", interactive=False, elem_id="download-png"
-                )
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=7, min_width=320):
             closer = gr.HTML(elem_id="closer", min_height=180)
             show_maps = gr.Checkbox(
                 label="Error maps: where each picture is wrong", elem_id="show-maps"
@@ -85,6 +72,24 @@ def build(visit: gr.State) -> CompareTab:
                 label="Error maps", show_label=False, visible=False, elem_id="maps", format="png"
             )
         with gr.Column(scale=4, min_width=320):
+            levels, left, right = _controls()
+            verdict = gr.HTML(elem_id="verdict", min_height=330)
+            with gr.Row(elem_classes="downloads"):
+                qann_file = gr.DownloadButton(
+                    "Download .qann",
+                    size="sm",
+                    interactive=False,
+                    min_width=100,
+                    elem_id="download-qann",
+                )
+                png_file = gr.DownloadButton(
+                    "Restored PNG",
+                    size="sm",
+                    interactive=False,
+                    min_width=100,
+                    elem_id="download-png",
+                )
+            model, coder = _codec_settings()
             gallery, upload, camera = _photos()
     with gr.Accordion("What am I looking at?", open=False):
         gr.Markdown(words.EXPLANATION)
@@ -156,7 +161,7 @@ def _codec_settings() -> tuple[gr.Dropdown, gr.Radio]:
             coders, value=DEFAULT_CODER, label="Entropy coder", info=words.CODER_INFO,
             interactive=len(coders) > 1, elem_id="coder",
         )  # fmt: skip
-        gr.HTML(cards.model_list(bundled_models()))
+        gr.HTML(cards.model_list(bundled_models()), elem_id="models")
     return model, coder
 
 
@@ -186,7 +191,7 @@ def _photos() -> tuple[gr.Gallery, gr.File, gr.Image]:
         "scaled down. You can also paste one anywhere on this page.</p>",
         elem_id="yours",
     )
-    with gr.Accordion("Use the camera", open=False):
+    with gr.Accordion("Use the camera", open=False, elem_id="use-camera"):
         camera = gr.Image(
             sources=["webcam"], type="filepath", image_mode=None, show_label=False,
             label="Camera", buttons=[], elem_id="camera",
