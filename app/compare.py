@@ -88,11 +88,11 @@ def _maps(photo: Photo, result: Result) -> dict[str, Any]:
 
 
 def arrive(
-    visit: Visit, photo: Photo, levels: int, choice: Choice, view: View, lesson: str = ""
+    visit: Visit, photo: Photo, levels: int | None, choice: Choice, view: View, lesson: str = ""
 ) -> Update:
     """Takes a new photo in: the result at N, and the inputs ready for the next photo."""
     photo.use(choice)
-    result = compress_photo(photo, within(levels, choice.model))
+    result = compress_photo(photo, within(levels, OPENING.levels, choice.model))
     visit.take(photo, result)
     tell(photo.notices)
     return [*show(visit, *view), *_welcome(photo, result.levels, lesson)]
@@ -115,7 +115,7 @@ def slide(visit: Visit, levels: int | None, model: str, coder: str, *view: Any) 
     """N was moved: quantize, pack, restore, decode, measure; the encoder does not run again."""
     photo, result = visit.present()
     choice = check_choice(model, coder)
-    wanted = within(result.levels if levels is None else levels, model)
+    wanted = within(levels, result.levels, model)
     if (wanted, choice) == (result.levels, result.choice):
         return gr.skip()
     photo.use(choice)
@@ -123,10 +123,10 @@ def slide(visit: Visit, levels: int | None, model: str, coder: str, *view: Any) 
     return show(visit, *view)
 
 
-def within(levels: int, model: str = DEFAULT_MODEL) -> int:
-    """N brought into the slider's range for a model, as the slider itself does."""
+def within(levels: int | None, otherwise: int, model: str = DEFAULT_MODEL) -> int:
+    """N as typed, brought into the slider's range for a model as the slider itself does."""
     low, high = slider_range(model)
-    return min(max(int(levels), low), high)
+    return min(max(int(otherwise if levels is None else levels), low), high)
 
 
 def slider_range(model: str = DEFAULT_MODEL) -> tuple[int, int]:
@@ -168,7 +168,7 @@ def bring(
         return gr.skip()
     try:
         photo = read_photo(path, Path(path).stem, PAGE_MEGAPIXELS)
-        return arrive(visit, photo, levels or OPENING.levels, check_choice(model, coder), view)
+        return arrive(visit, photo, levels, check_choice(model, coder), view)
     except QannError as error:
         gr.Warning(str(error), title="This file cannot be used")
         return [*[gr.skip()] * N_RESULT_OUTPUTS, None, None, *[gr.skip()] * 3]
@@ -180,7 +180,7 @@ def pick(
 ) -> Update:  # fmt: skip
     """A photo of the gallery was chosen."""
     photo, view = example_photo(credits()[int(choice.index)].name), (left, right, with_maps)
-    return arrive(visit, photo, levels or OPENING.levels, check_choice(model, coder), view)
+    return arrive(visit, photo, levels, check_choice(model, coder), view)
 
 
 def start_lesson(number: int) -> Callable[..., Update]:
@@ -198,6 +198,12 @@ N_RESULT_OUTPUTS = 8
 """How many outputs ``show`` writes."""
 
 
+def result_outputs(tab: CompareTab) -> list[Any]:
+    """The components that ``show`` writes."""
+    return [tab.visit, tab.captions, tab.picture, tab.verdict, tab.closer, tab.maps,
+            tab.qann_file, tab.png_file]  # fmt: skip
+
+
 def wire(demo: gr.Blocks, tab: CompareTab) -> None:
     """Connects the tab's events.
 
@@ -205,8 +211,7 @@ def wire(demo: gr.Blocks, tab: CompareTab) -> None:
     the last is done. No event of the page is an endpoint: those are in ``app.api``.
     """
     view = [tab.left, tab.right, tab.show_maps]
-    shown = [tab.visit, tab.captions, tab.picture, tab.verdict, tab.closer, tab.maps,
-             tab.qann_file, tab.png_file]  # fmt: skip
+    shown = result_outputs(tab)
     arrival = [*shown, tab.upload, tab.camera, tab.source, tab.lesson, tab.levels]
     options: dict[str, Any] = {
         "api_visibility": "private",

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from . import api, compare, curves, layout, open_file, words
+from . import api, compare, curves, inside, layout, open_file, words
 from .visit import KEEP_SECONDS, Visit
 
 HERE = Path(__file__).resolve().parent
@@ -53,12 +53,15 @@ def build() -> gr.Blocks:
     ) as demo:
         visit = gr.State(Visit(), time_to_live=KEEP_SECONDS, delete_callback=Visit.forget)
         gr.Markdown(words.HEADING, elem_id="heading")
-        with gr.Tab("Compare", id="compare"):
-            tab = layout.build(visit)
-        with gr.Tab("Rate-distortion", id="curves") as curves_tab:
-            curves.build(visit, curves_tab)
-        with gr.Tab("Open a .qann file", id="open"):
-            open_file.build()
+        with gr.Tabs(overflow_behavior="wrap"):
+            with gr.Tab("Compare", id="compare"):
+                tab = layout.build(visit)
+            with gr.Tab("Rate-distortion", id="curves") as curves_tab:
+                curves.build(visit, curves_tab)
+            with gr.Tab("Inside the codec", id="inside") as inside_tab:
+                inside.build(visit, inside_tab, tab)
+            with gr.Tab("Open a .qann file", id="open"):
+                open_file.build()
         api.build()
         compare.wire(demo, tab)
     demo.queue(max_size=64, default_concurrency_limit=4)

@@ -102,7 +102,7 @@ def pack(latents: QuantizedLatents, coder: str = "brotli") -> bytes:
         latents.height,
         len(payload),
     )
-    return head + _CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(head))) + payload
+    return sealed(head, payload)
 
 
 def unpack(data: bytes) -> QuantizedLatents:
@@ -112,16 +112,10 @@ def unpack(data: bytes) -> QuantizedLatents:
         BitstreamError: when the file is not a .qann file, is damaged, or needs a newer version.
     """
     header = read_header(data)
-    payload = memoryview(data)[HEADER_BYTES:]
-    (stored,) = _CHECKSUM.unpack_from(data, _FIELDS.size)
-    actual = zlib.crc32(payload, zlib.crc32(data[: _FIELDS.size]))
-    if stored != actual:
-        raise BitstreamError(
-            f"The file is damaged: its checksum is {actual:08x} and should be {stored:08x}."
-        )
+    payload = opened(data, _FIELDS.size)
     shapes = band_shapes(header.height, header.width)
     coder = entropy.coder_by_id(header.coder_id)
-    bands = coder.decode(bytes(payload), shapes, header.levels)
+    bands = coder.decode(payload, shapes, header.levels)
 
     from .quantization import QuantizedLatents  # torch comes with it: only now is it needed
 
@@ -151,18 +145,41 @@ def read_header(data: bytes) -> Header:
         raise BitstreamError(
             f"The file has container version {version}; this program reads version {VERSION}."
         )
-    _check_numbers(levels, width, height, BitstreamError)
-    _check_length(length, len(data) - HEADER_BYTES)
+    _check_levels(levels, BitstreamError)
+    check_size(width, height, BitstreamError)
+    check_length(length, len(data) - HEADER_BYTES)
     name = entropy.coder_by_id(coder_id).name
     return Header(version, width, height, levels, coder_id, name, model.hex(), length, len(data))
 
 
-def _check_numbers(
-    levels: int, width: int, height: int, error: type[BitstreamError] | type[ParameterError]
-) -> None:
-    """Raises ``error`` where N or the image's size is outside the format's limits."""
+def sealed(head: bytes, payload: bytes) -> bytes:
+    """A file: the header's fields, the checksum of everything else, the payload."""
+    return head + _CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(head))) + payload
+
+
+def opened(data: bytes, head_bytes: int) -> bytes:
+    """The payload of a ``sealed`` file whose header's fields take ``head_bytes``.
+
+    Raises:
+        BitstreamError: when the checksum is not that of the file.
+    """
+    payload = memoryview(data)[head_bytes + _CHECKSUM.size :]
+    (stored,) = _CHECKSUM.unpack_from(data, head_bytes)
+    actual = zlib.crc32(payload, zlib.crc32(data[:head_bytes]))
+    if stored != actual:
+        raise BitstreamError(
+            f"The file is damaged: its checksum is {actual:08x} and should be {stored:08x}."
+        )
+    return bytes(payload)
+
+
+def _check_levels(levels: int, error: type[BitstreamError] | type[ParameterError]) -> None:
     if not MIN_LEVELS <= levels <= MAX_LEVELS:
         raise error(f"N is {levels}; it must be from {MIN_LEVELS} to {MAX_LEVELS}.")
+
+
+def check_size(width: int, height: int, error: type[BitstreamError] | type[ParameterError]) -> None:
+    """Raises ``error`` where the image's size, in pixels, is outside the format's limits."""
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width * height <= MAX_PIXELS):
         raise error(
             f"The image is {width} x {height} pixels; sides must be from 1 to {MAX_SIDE} and "
@@ -170,7 +187,8 @@ def _check_numbers(
         )
 
 
-def _check_length(claimed: int, present: int) -> None:
+def check_length(claimed: int, present: int) -> None:
+    """Raises BitstreamError where a payload is not as long as its header says, or is too long."""
     if claimed > MAX_PAYLOAD:
         raise BitstreamError(
             f"The header claims a payload of {claimed} bytes; at most {MAX_PAYLOAD} are allowed."
@@ -185,13 +203,19 @@ def _check_length(claimed: int, present: int) -> None:
         )
 
 
+def check_model_id(model_id: str) -> None:
+    """Raises ParameterError for anything but 8 lower-case hexadecimal digits."""
+    if not re.fullmatch(r"[0-9a-f]{8}", model_id):
+        raise ParameterError(
+            f"The model id is {model_id!r}; it must be 8 lower-case hexadecimal digits."
+        )
+
+
 def _check_latents(latents: QuantizedLatents) -> None:
     """Raises ParameterError for latents that the container could not give back."""
-    _check_numbers(latents.levels, latents.width, latents.height, ParameterError)
-    if not re.fullmatch(r"[0-9a-f]{8}", latents.model_id):
-        raise ParameterError(
-            f"The model id is {latents.model_id!r}; it must be 8 lower-case hexadecimal digits."
-        )
+    _check_levels(latents.levels, ParameterError)
+    check_size(latents.width, latents.height, ParameterError)
+    check_model_id(latents.model_id)
     shapes = tuple(band.shape for band in latents.bands)
     wanted = band_shapes(latents.height, latents.width)
     if shapes != wanted:

@@ -82,7 +82,45 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, C, h, w)."""
-        batch, channels, height, width = x.shape
+        batch, _, height, width = x.shape
+        size = self.window
+        rows, columns = -(-height // size), -(-width // size)
+        q, k, v, mask = self._attend(x)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        mixed = self.out(mixed.transpose(1, 2).flatten(2))
+        mixed = mixed.unflatten(1, (size, size)).unflatten(0, (batch, rows, columns))
+        mixed = mixed.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
+        return x + mixed[..., :height, :width]
+
+    def weights(self, x: Tensor, row: int, column: int) -> Tensor:
+        """How much one position attends to every other: softmax(q k / sqrt(d)), for looking at.
+
+        Args:
+            x: features (1, C, h, w).
+            row, column: the position that asks, within h and w.
+
+        Returns:
+            (heads, h, w): each head's weights sum to 1, and are 0 outside the position's window.
+        """
+        height, width = x.shape[-2:]
+        size = self.window
+        q, k, _, mask = self._attend(x)
+        window = row // size * -(-width // size) + column // size
+        asking = row % size * size + column % size
+        scores = q[window, :, asking : asking + 1].float() @ k[window].float().transpose(-1, -2)
+        scores = scores[:, 0] / q.shape[-1] ** 0.5
+        if mask is not None:
+            scores = scores.masked_fill(~mask[window, 0], -torch.inf)
+        own = scores.softmax(-1).unflatten(-1, (size, size))
+        top, left = row // size * size, column // size * size
+        weights = own.new_zeros(self.heads, height, width)
+        target = weights[:, top : top + size, left : left + size]
+        target.copy_(own[:, : target.shape[1], : target.shape[2]])
+        return weights
+
+    def _attend(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Queries, keys, values (windows, heads, positions, d), and which positions count."""
+        batch, _, height, width = x.shape
         size = self.window
         rows, columns = -(-height // size), -(-width // size)
         margin = (0, columns * size - width, 0, rows * size - height)
@@ -98,11 +136,7 @@ class WindowAttention(nn.Module):
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in self.qkv(tokens).chunk(3, -1)
         )
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        mixed = self.out(mixed.transpose(1, 2).flatten(2))
-        mixed = mixed.unflatten(1, (size, size)).unflatten(0, (batch, rows, columns))
-        mixed = mixed.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
-        return x + mixed[..., :height, :width]
+        return q, k, v, mask
 
     def _windows(self, x: Tensor, rows: int, columns: int) -> Tensor:
         """(B, C, rows * size, columns * size) -> (B * rows * columns, size * size, C)."""
@@ -172,6 +206,22 @@ class UNet(nn.Module):
 
         ``None`` stands at levels without channels. h and w are multiples of 2^(levels - 1).
         """
+        skips = self.descend(inputs, embedding)
+        hidden = skips[-1]
+        if self.attention is not None:
+            hidden = self.attention(hidden)
+        outputs: list[Tensor | None] = [None] * len(skips)
+        for level in reversed(range(len(skips))):
+            if level < len(skips) - 1:
+                hidden = skips[level] + self.ups[level](hidden)
+            for block in cast(nn.ModuleList, self.up_blocks[level]):
+                hidden = block(hidden, embedding)
+            if isinstance(self.heads[level], nn.Conv2d):
+                outputs[level] = self.heads[level](hidden)
+        return outputs
+
+    def descend(self, inputs: Sequence[Tensor | None], embedding: Tensor | None) -> list[Tensor]:
+        """The way down: the features at every level, finest first; see ``forward``."""
         assert inputs[0] is not None
         hidden: Tensor = self.stems[0](inputs[0])
         skips: list[Tensor] = []
@@ -184,17 +234,7 @@ class UNet(nn.Module):
             for block in cast(nn.ModuleList, blocks):
                 hidden = block(hidden, embedding)
             skips.append(hidden)
-        if self.attention is not None:
-            hidden = self.attention(hidden)
-        outputs: list[Tensor | None] = [None] * len(skips)
-        for level in reversed(range(len(skips))):
-            if level < len(skips) - 1:
-                hidden = skips[level] + self.ups[level](hidden)
-            for block in cast(nn.ModuleList, self.up_blocks[level]):
-                hidden = block(hidden, embedding)
-            if isinstance(self.heads[level], nn.Conv2d):
-                outputs[level] = self.heads[level](hidden)
-        return outputs
+        return skips
 
 
 def group_bands(bands: Sequence[Tensor], band_levels: Sequence[int], levels: int) -> list:

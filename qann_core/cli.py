@@ -1,4 +1,4 @@
-"""The ``qann`` command: compress, decompress, info, evaluate, train, export.
+"""The ``qann`` command: compress, decompress, info, evaluate, benchmark, train, export.
 
 Bad input is one sentence on stderr and exit status 2. torch and diffusers take seconds to import,
 so each is imported only by the command that needs it.
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
+from .cli_benchmark import add_benchmark
 from .errors import ParameterError, QannError
 from .limits import MAX_LEVELS, MIN_LEVELS
 
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_decompress(commands)
     _add_info(commands)
     _add_evaluate(commands)
+    add_benchmark(commands, DEFAULT_LEVELS)
     _add_train(commands)
     _add_export(commands)
     return parser
@@ -117,7 +119,11 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compile", action="store_true", help="use torch.compile")
-    parser.add_argument("--init", type=Path, help="a model folder to start from")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--init", type=Path, help="a model folder to start from")
+    start.add_argument(
+        "--size", choices=("default", "fast"), default="default", help="of fresh networks"
+    )
     parser.add_argument("--exclude", type=Path, help="a text file of image paths to leave out")
     parser.set_defaults(run=_train)
 
@@ -255,7 +261,7 @@ def _train(options: argparse.Namespace) -> None:
     exclude = []
     if options.exclude is not None:
         exclude = [Path(line) for line in options.exclude.read_text().splitlines() if line.strip()]
-    train(options.folders, options.out, settings, options.init, exclude)
+    train(options.folders, options.out, settings, options.init, exclude, options.size)
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from . import bitstream, wavelet
-from .errors import ModelError
+from .errors import ModelError, ParameterError
 from .images import check_pixels
 from .limits import MAX_LEVELS, MIN_LEVELS
 from .models import DEFAULT_MODEL, load_networks, model_by_id, resolve_folder
@@ -127,16 +127,20 @@ class Codec:
             ModelError: when the latents were made by other weights.
         """
         latents = self.restore(quantized) if restore else self.dequantize(quantized)
+        return self.synthesize(latents, quantized.height, quantized.width)
+
+    @torch.inference_mode()
+    def synthesize(self, latents: Pyramid, height: int, width: int) -> np.ndarray:
+        """The VAE's decoder alone: latents of any origin to an image, uint8 (height, width, 3)."""
         with _decoding_precision():
             residual = _in_tiles(self.vae.decoder, latents)
-        image = wavelet.inverse(_add(latents, residual))[0]
-        image = image[:, : quantized.height, : quantized.width]
+        image = wavelet.inverse(_add(latents, residual))[0, :, :height, :width]
         pixels = image.add(127.5).round_().clamp_(0, 255).to(torch.uint8)
         return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
 
     def dequantize(self, quantized: QuantizedLatents) -> Pyramid:
         """Quantized latents at the values that the file keeps: q * step."""
-        self._check_model(quantized)
+        self.check_model(quantized.model_id)
         return dequantize(quantized.bands, quantized.levels)
 
     @torch.inference_mode()
@@ -147,7 +151,7 @@ class Codec:
             told_levels: the N to tell the network instead of the true one, to see what it is
                 worth to know it.
         """
-        self._check_model(quantized)
+        self.check_model(quantized.model_id)
         integers = tuple(torch.from_numpy(band)[None].float() for band in quantized.bands)
         told = torch.tensor([float(told_levels or quantized.levels)])
         with _decoding_precision():
@@ -155,12 +159,55 @@ class Codec:
         step = step_for_levels(quantized.levels)
         return tuple(band * step for band in _add(integers, corrections))
 
-    def _check_model(self, quantized: QuantizedLatents) -> None:
-        if quantized.model_id != self.model_id:
-            raise ModelError(
-                f"The file was made with model {quantized.model_id}; this codec has model "
-                f"{self.model_id}."
+    @torch.inference_mode()
+    def attention(self, quantized: QuantizedLatents, row: int, column: int) -> np.ndarray:
+        """Where the restoration network looks from one position at 1/16 of the image's size.
+
+        Args:
+            row, column: the position, within the LL band's height and width.
+
+        Returns:
+            float32 (heads, h, w): each head's weights, 0 outside of the position's window.
+
+        Raises:
+            ParameterError: when the position lies outside of the picture.
+        """
+        self.check_model(quantized.model_id)
+        height, width = quantized.bands[0].shape[-2:]
+        if not (0 <= row < height and 0 <= column < width):
+            raise ParameterError(
+                f"The position ({row}, {column}) is outside of the {height} x {width} grid."
             )
+        integers = tuple(torch.from_numpy(band)[None].float() for band in quantized.bands)
+        told = torch.tensor([float(quantized.levels)])
+        weights = np.zeros((self.qann.config.attention_heads, height, width), np.float32)
+        block = wavelet.BLOCK
+        for box, (top, bottom, left, right) in _tiles(height * block, width * block):
+            if top <= row * block < bottom and left <= column * block < right:
+                tile = tuple(_cut(band, box, height * block) for band in integers)
+                y, x = box[0] // block, box[2] // block
+                seen = self.qann.attention_weights(tile, told, row - y, column - x).numpy()
+                weights[:, y : y + seen.shape[1], x : x + seen.shape[2]] = seen
+        return weights
+
+    def check_model(self, model_id: str) -> None:
+        """Raises ModelError unless ``model_id`` names this codec's weights."""
+        if model_id != self.model_id:
+            raise ModelError(
+                f"The file was made with model {model_id}; this codec has model {self.model_id}."
+            )
+
+
+class EncodedCodec(Codec):
+    """A codec with the encoder's work on one image done already, for many sweeps of that image."""
+
+    def __init__(self, codec: Codec, latents: Latents) -> None:
+        super().__init__(codec.vae, codec.qann, codec.model_id)
+        self._latents = latents
+
+    def encode(self, pixels: np.ndarray) -> Latents:
+        """The latents given; ``pixels`` are those of their image."""
+        return self._latents
 
 
 def compress(pixels: np.ndarray, levels: int = 96) -> bytes:
@@ -217,21 +264,32 @@ def _in_tiles(network: Callable[[Pyramid], Pyramid], pyramid: Pyramid) -> Pyrami
     if rows <= TILE + 2 * HALO and columns <= TILE + 2 * HALO:
         return network(tuple(_channels_last(band) for band in pyramid))
     out = tuple(torch.empty_like(band) for band in pyramid)
+    for box, core in _tiles(rows, columns):
+        tile = network(tuple(_channels_last(_cut(band, box, rows)) for band in pyramid))
+        inner = (core[0] - box[0], core[1] - box[0], core[2] - box[2], core[3] - box[2])
+        for target, band in zip(out, tile, strict=True):
+            scale = rows // target.shape[-2]
+            top, bottom, left, right = (edge // scale for edge in inner)
+            _cut(target, core, rows).copy_(band[..., top:bottom, left:right])
+    return out
+
+
+_Box = tuple[int, int, int, int]
+
+
+def _tiles(rows: int, columns: int) -> Iterator[tuple[_Box, _Box]]:
+    """(what a network sees, what is kept of it) of every tile: (top, bottom, left, right)."""
+    if rows <= TILE + 2 * HALO and columns <= TILE + 2 * HALO:
+        yield (0, rows, 0, columns), (0, rows, 0, columns)
+        return
     for top in range(0, rows, TILE):
         for left in range(0, columns, TILE):
             box = (max(0, top - HALO), min(rows, top + TILE + HALO),
                    max(0, left - HALO), min(columns, left + TILE + HALO))  # fmt: skip
-            core = (top, min(rows, top + TILE), left, min(columns, left + TILE))
-            tile = network(tuple(_channels_last(_cut(band, box, rows)) for band in pyramid))
-            inner = (core[0] - box[0], core[1] - box[0], core[2] - box[2], core[3] - box[2])
-            for target, band in zip(out, tile, strict=True):
-                scale = rows // target.shape[-2]
-                top_, bottom_, left_, right_ = (edge // scale for edge in inner)
-                _cut(target, core, rows).copy_(band[..., top_:bottom_, left_:right_])
-    return out
+            yield box, (top, min(rows, top + TILE), left, min(columns, left + TILE))
 
 
-def _cut(band: Tensor, box: tuple[int, int, int, int], rows: int) -> Tensor:
+def _cut(band: Tensor, box: _Box, rows: int) -> Tensor:
     """A view of a band within a box (top, bottom, left, right) given in pixels."""
     scale = rows // band.shape[-2]
     top, bottom, left, right = (edge // scale for edge in box)

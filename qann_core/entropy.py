@@ -65,8 +65,10 @@ def integer_range(levels: int) -> tuple[int, int]:
 
 def _code_bands(
     io: Writer | Reader, shapes: Shapes, scales: list[list[int]], bands: Sequence[np.ndarray]
-) -> Iterator[np.ndarray]:
-    """Writes ``bands`` (the first as MED residuals), or reads where there are none; yields each.
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Writes ``bands`` (the first as MED residuals), or reads where there are none.
+
+    Yields, after each plane, its band's number, its channel and the band (C, H, W) so far.
 
     ``scales``: per band and channel, 0 where the plane is all zero; the first band's also say
     how large its residuals are (16 x mean magnitude).
@@ -74,14 +76,15 @@ def _code_bands(
     contexts = Contexts()
     for index, (shape, scale) in enumerate(zip(shapes, scales, strict=True)):
         band = np.zeros(shape, np.int32)
-        for channel in (c for c in range(shape[0]) if scale[c]):
-            if index:
-                expect = contexts.for_detail(channel, shape[1:])
-            else:
-                expect = contexts.for_residual(channel, scale)
-            _code_plane(io, expect, bands[index][channel] if bands else None, band[channel])
-            contexts.learn(channel, np.minimum(np.abs(band[channel]), CLIP).astype(np.int16))
-        yield band
+        for channel in range(shape[0]):
+            if scale[channel]:
+                if index:
+                    expect = contexts.for_detail(channel, shape[1:])
+                else:
+                    expect = contexts.for_residual(channel, scale)
+                _code_plane(io, expect, bands[index][channel] if bands else None, band[channel])
+                contexts.learn(channel, np.minimum(np.abs(band[channel]), CLIP).astype(np.int16))
+            yield index, channel, band
         contexts.next_band(shape[0])
 
 
@@ -127,7 +130,7 @@ class BrotliCoder:
     def decode(self, payload: bytes, shapes: Shapes, levels: int) -> Bands:
         """See ``EntropyCoder``."""
         low, high = integer_range(levels)
-        residuals, *details = (band for band, _ in _read_bands(payload, shapes))
+        (residuals, *details), _ = _read_bands(payload, shapes)
         bands = (med_restore(residuals), *details)
         for band in bands:
             if band.min() < low or band.max() > high:
@@ -139,35 +142,48 @@ class BrotliCoder:
     def bytes_by_band(self, payload: bytes, shapes: Shapes, levels: int) -> tuple[float, ...]:
         """See ``EntropyCoder``. The groups mix bands, so a band's share is that of the ideal
         code lengths of its bits, each with its group's frequency of ones, and of its signs."""
-        costs = [cost for _, cost in _read_bands(payload, shapes)]
-        total = sum(costs) or 1.0
-        return tuple(len(payload) * cost / total for cost in costs)
+        return tuple(sum(planes) for planes in self.bytes_by_plane(payload, shapes))
+
+    def bytes_by_plane(self, payload: bytes, shapes: Shapes) -> tuple[tuple[float, ...], ...]:
+        """The same for each channel of each array."""
+        _, bits = _read_bands(payload, shapes)
+        total = sum(map(sum, bits)) or 1.0
+        return tuple(tuple(len(payload) * cost / total for cost in planes) for planes in bits)
 
 
-def _read_bands(payload: bytes, shapes: Shapes) -> Iterator[tuple[np.ndarray, float]]:
-    """Yields every band (the first as MED residuals) and its bits by ideal code lengths."""
+def _read_bands(payload: bytes, shapes: Shapes) -> tuple[Bands, list[list[float]]]:
+    """All bands (the first as MED residuals), and every plane's bits by ideal code lengths."""
     source = Source(payload)
     planes = sum(shape[0] for shape in shapes)
     flags = iter(np.unpackbits(source.take(-(-planes // 8))).tolist())
     scales = [[next(flags) for _ in range(shape[0])] for shape in shapes]
     scales[0] = [source.varint() if scale else 0 for scale in scales[0]]
+    bits: list[list[float]] = [[0.0] * shape[0] for shape in shapes]
     if not any(any(scale) for scale in scales):
         if source.position != source.data.size:
             raise damaged("symbols are left over after its last coefficient")
-        yield from ((np.zeros(shape, np.int32), 0.0) for shape in shapes)
-        return
+        return tuple(np.zeros(shape, np.int32) for shape in shapes), bits
     if not 0 < max(scales[0], default=1) < 16 * 65536 and any(scales[0]):
         raise damaged("a mean is out of range")
     coefficients = sum(
         h * w * sum(map(bool, s)) for (_, h, w), s in zip(shapes, scales, strict=True)
     )
     reader = Reader(source, coefficients)
-    for band in _code_bands(reader, shapes, scales, ()):
-        yield band, reader.bits_since_last_call()
+    bands: list[np.ndarray] = []
+    for index, channel, band in _code_bands(reader, shapes, scales, ()):
+        if channel == 0:
+            bands.append(band)
+        bits[index][channel] = reader.bits_since_last_call()
     reader.finish()
+    return tuple(bands), bits
 
 
 _CODERS: tuple[EntropyCoder, ...] = (BrotliCoder(),)
+
+
+def coder_names() -> tuple[str, ...]:
+    """The names of all coders, the default one first."""
+    return tuple(coder.name for coder in _CODERS)
 
 
 def coder_by_id(identifier: int) -> EntropyCoder:

@@ -12,10 +12,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 from .errors import ImageError, ParameterError
 from .metrics import psnr
@@ -34,6 +35,8 @@ class Peer:
         sweep: qualities in increasing order that span about 24 to 38 dB on photos.
         image_format: Pillow's name of the format.
         options: Pillow's options for an image of the given shape at a quality.
+        library: the encoder behind it, such as "libwebp".
+        feature: Pillow's name for that library; None where a plugin brings it.
     """
 
     name: str
@@ -43,6 +46,14 @@ class Peer:
     sweep: tuple[int, ...]
     image_format: str
     options: Callable[[Shape, int], dict[str, Any]]
+    library: str
+    feature: str | None
+
+    @property
+    def software(self) -> str:
+        """The encoder and its version, such as "libwebp 1.6.0"."""
+        version = features.version(self.feature) if self.feature else metadata.version(self.library)
+        return f"{self.library} {version}"
 
     def encode(self, pixels: np.ndarray, quality: int) -> bytes:
         """uint8 (H, W, 3) to the bytes of a whole file.
@@ -61,7 +72,7 @@ class Peer:
             Image.fromarray(pixels).save(
                 buffer, self.image_format, **self.options(pixels.shape, quality)
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             height, width = pixels.shape[:2]
             raise ImageError(
                 f"{self.label} cannot store {width} x {height} pixels; use a smaller image."
@@ -108,23 +119,28 @@ def _jpeg_2000_options(shape: Shape, quality: int) -> dict[str, Any]:
     }
 
 
-_JPEG_SWEEP = (5, 8, 12, 18, 25, 35, 45, 55, 65, 75, 85, 92)
+_JPEG_SWEEP = (5, 10, 20, 30, 45, 60, 75, 90)  # at multiples of 5 there are published figures
 
 _PILLOW_PEERS = (
     Peer("jpeg", "JPEG", 1, 100, _JPEG_SWEEP, "JPEG",
-         lambda _, quality: {"quality": quality, "optimize": True, "subsampling": "4:2:0"}),
+         lambda _, quality: {"quality": quality, "optimize": True, "subsampling": "4:2:0"},
+         "libjpeg-turbo", "libjpeg_turbo"),
     Peer("jpeg444", "JPEG 4:4:4", 1, 100, _JPEG_SWEEP, "JPEG",
-         lambda _, quality: {"quality": quality, "optimize": True, "subsampling": "4:4:4"}),
-    Peer("webp", "WebP", 0, 100, (0, 2, 6, 12, 22, 35, 48, 60, 70, 78, 84, 90), "WEBP",
-         lambda _, quality: {"quality": quality, "method": 6}),
-    Peer("avif", "AVIF", 0, 100, (5, 12, 20, 28, 36, 44, 52, 60, 68, 76, 84, 90), "AVIF",
-         lambda _, quality: {"quality": quality, "speed": 6, "subsampling": "4:2:0"}),
-    Peer("jpeg2000", "JPEG 2000", 1, 100, (6, 14, 22, 30, 38, 46, 54, 62, 70, 76, 82, 88),
-         "JPEG2000", _jpeg_2000_options),
+         lambda _, quality: {"quality": quality, "optimize": True, "subsampling": "4:4:4"},
+         "libjpeg-turbo", "libjpeg_turbo"),
+    Peer("webp", "WebP", 0, 100, (0, 5, 15, 30, 50, 70, 82, 90), "WEBP",
+         lambda _, quality: {"quality": quality, "method": 6}, "libwebp", "webp"),
+    Peer("avif", "AVIF", 0, 100, (5, 15, 26, 36, 46, 56, 66, 78), "AVIF",
+         lambda _, quality: {"quality": quality, "speed": 6, "subsampling": "4:2:0"},
+         "libavif", "avif"),
+    Peer("jpeg2000", "JPEG 2000", 1, 100, (8, 20, 32, 43, 54, 65, 76, 87), "JPEG2000",
+         _jpeg_2000_options, "OpenJPEG", "jpg_2000"),
 )  # fmt: skip
 
-_JPEG_XL = Peer("jpegxl", "JPEG XL", 1, 100, (3, 8, 14, 22, 32, 42, 52, 62, 72, 80, 86, 92), "JXL",
-                lambda _, quality: {"quality": quality, "effort": 7})  # fmt: skip
+# Quality 100 is JPEG XL's lossless mode, another codec in effect.
+_JPEG_XL = Peer("jpegxl", "JPEG XL", 1, 99, (3, 10, 20, 32, 45, 60, 76, 90), "JXL",
+                lambda _, quality: {"quality": quality, "effort": 7},
+                "pillow-jxl-plugin", None)  # fmt: skip
 
 
 @cache

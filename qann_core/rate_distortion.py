@@ -1,4 +1,4 @@
-"""Rate-distortion sweeps, Bjontegaard deltas and whole evaluations: results as plain data.
+"""Rate-distortion sweeps and whole evaluations: results as plain data.
 
 Nothing here draws. Sweeps are generators, so that a caller can show each point as it comes and
 stop between two of them.
@@ -10,21 +10,20 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol
 
 import numpy as np
 
-from .metrics import MS_SSIM_MIN_SIDE, bits_per_pixel, ms_ssim, psnr, ssim
+from .deltas import bd_rate
+from .metrics import MS_SSIM_MIN_SIDE, bits_per_pixel, ms_ssim, psnr, ssim, ssimulacra2
 from .peers import Peer
 
 QUANTIZED = "quantized"
 RESTORED = "restored"
 """Codec names of the points of this codec: without and with the restoration network."""
-
-MIN_OVERLAP = 0.5
-"""Bjontegaard deltas need this share of the shorter curve's range in common."""
 
 
 class LossyCodec(Protocol):
@@ -55,6 +54,8 @@ class Point:
         psnr: dB, over RGB; infinity when lossless.
         ssim: at most 1.
         ms_ssim: at most 1; None where a side is too short for it.
+        ssimulacra2: at most 100; None where it was not asked for.
+        encode_seconds, decode_seconds: wall time from pixels to file and back; None if unknown.
     """
 
     codec: str
@@ -64,6 +65,9 @@ class Point:
     psnr: float
     ssim: float
     ms_ssim: float | None = None
+    ssimulacra2: float | None = None
+    encode_seconds: float | None = field(default=None, compare=False)
+    decode_seconds: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Evaluation:
     def mean_curve(self, codec: str) -> tuple[Point, ...]:
         """Mean over the images of every measure at each setting, by increasing setting.
 
-        ``n_bytes`` is the mean rounded; ``ms_ssim`` is None if it is for any image.
+        ``n_bytes`` is the mean rounded; a measure that is None for any image is None.
         """
         groups: dict[int, list[Point]] = {}
         for _, points in self.per_image:
@@ -108,9 +112,10 @@ class Evaluation:
         peers = [name for name in self.codecs() if name not in (QUANTIZED, RESTORED)]
         return _finite({
             "images": len(self.per_image),
-            "mean": _rows([*self.mean_curve(QUANTIZED), *self.mean_curve(RESTORED)]),
+            "mean": level_rows([*self.mean_curve(QUANTIZED), *self.mean_curve(RESTORED)]),
             "per_image": [
-                {"image": name, **row} for name, points in self.per_image for row in _rows(points)
+                {"image": name, **row}
+                for name, points in self.per_image for row in level_rows(points)
             ],
             "bd_rate_psnr": self.bd_rate_psnr(RESTORED),
             "bd_rate_psnr_quantized": self.bd_rate_psnr(QUANTIZED),
@@ -155,84 +160,48 @@ class Evaluation:
         return "\n".join(lines) + "\n"
 
 
-def bd_rate(
-    rate_a: Sequence[float],
-    metric_a: Sequence[float],
-    rate_b: Sequence[float],
-    metric_b: Sequence[float],
-) -> float | None:
-    """Bjontegaard delta rate of curve b against the anchor a, in per cent; negative: b is better.
-
-    The mean difference of log-rate at equal metric over the common range of the metric, with
-    piecewise cubic interpolation (PCHIP) by the ``bjontegaard`` package (Herglotz et al. 2022,
-    after Bjontegaard, VCEG-M33, 2001). Points may come in any order; one that costs more than
-    another without being better is dropped.
-
-    Args:
-        rate_a, rate_b: positive rates, in any unit, the same for both.
-        metric_a, metric_b: quality, such as PSNR in dB.
-
-    Returns:
-        Per cent; None when a curve has fewer than two points or the ranges have less than
-        MIN_OVERLAP of the shorter one in common.
-    """
-    a, b = _increasing(rate_a, metric_a), _increasing(rate_b, metric_b)
-    if not _overlap_enough(a[1], b[1]):
-        return None
-    import bjontegaard  # imported here because it imports matplotlib
-
-    options = {"method": "pchip", "require_matching_points": False, "min_overlap": 0}
-    return float(bjontegaard.bd_rate(*a, *b, **options))
-
-
-def bd_psnr(
-    rate_a: Sequence[float],
-    psnr_a: Sequence[float],
-    rate_b: Sequence[float],
-    psnr_b: Sequence[float],
-) -> float | None:
-    """Bjontegaard delta PSNR of curve b against the anchor a, in dB; positive: b is better.
-
-    The mean difference of PSNR at equal rate over the common range of log-rate; otherwise as
-    ``bd_rate``.
-    """
-    a, b = _increasing(rate_a, psnr_a), _increasing(rate_b, psnr_b)
-    if not _overlap_enough(np.log(a[0]), np.log(b[0])):
-        return None
-    import bjontegaard  # imported here because it imports matplotlib
-
-    options = {"method": "pchip", "require_matching_points": False, "min_overlap": 0}
-    return float(bjontegaard.bd_psnr(*a, *b, **options))
-
-
 def sweep_codec(
     codec: LossyCodec,
     pixels: np.ndarray,
     levels_list: Iterable[int],
+    extra: Collection[str] = (),
 ) -> Iterator[Point]:
     """Points of this codec, two for each N: "quantized", then "restored", from the same file.
 
-    The image is encoded once, when the first point is asked for.
+    The image is encoded once, when the first point is asked for; its time counts in each point.
+    ``extra``: see ``measure``.
     """
-    latents = codec.encode(pixels)
+    latents, encoding = timed(codec.encode, pixels)
     for levels in levels_list:
-        data = codec.pack(latents, levels)
-        quantized = codec.unpack(data)
+        data, packing = timed(codec.pack, latents, levels)
+        quantized, unpacking = timed(codec.unpack, data)
         for name in (QUANTIZED, RESTORED):
-            decoded = codec.decode(quantized, restore=name == RESTORED)
-            yield _measure(name, levels, len(data), pixels, decoded)
+            decoded, decoding = timed(codec.decode, quantized, restore=name == RESTORED)
+            seconds = (encoding + packing, unpacking + decoding)
+            yield measure(name, levels, len(data), pixels, decoded, extra, seconds)
 
 
 def sweep_peer(
     peer: Peer,
     pixels: np.ndarray,
     qualities: Iterable[int] | None = None,
+    extra: Collection[str] = (),
 ) -> Iterator[Point]:
-    """Points of a peer, one for each quality; by default those of ``peer.sweep``."""
+    """Points of a peer, one for each quality; by default those of ``peer.sweep``.
+
+    ``extra``: see ``measure``.
+    """
     for quality in peer.sweep if qualities is None else qualities:
-        data = peer.encode(pixels, quality)
-        decoded = peer.decode(data)
-        yield _measure(peer.name, quality, len(data), pixels, decoded)
+        data, encoding = timed(peer.encode, pixels, quality)
+        decoded, decoding = timed(peer.decode, data)
+        yield measure(peer.name, quality, len(data), pixels, decoded, extra, (encoding, decoding))
+
+
+def timed(work: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[Any, float]:
+    """What the call returns, and its wall time in seconds."""
+    started = time.perf_counter()
+    result = work(*arguments, **options)
+    return result, time.perf_counter() - started
 
 
 def evaluate(
@@ -263,13 +232,22 @@ def evaluate(
     return Evaluation(tuple(per_image))
 
 
-def _measure(
+def measure(
     codec: str,
     setting: int,
     n_bytes: int,
     pixels: np.ndarray,
     decoded: np.ndarray,
+    extra: Collection[str] = (),
+    seconds: tuple[float | None, float | None] = (None, None),
 ) -> Point:
+    """The point of a file of ``n_bytes`` that decodes to ``decoded``.
+
+    Args:
+        pixels, decoded: uint8 (H, W, 3).
+        extra: slow measures to take as well; there is one, "ssimulacra2".
+        seconds: what encoding and decoding took.
+    """
     height, width = pixels.shape[:2]
     defined = min(height, width) >= MS_SSIM_MIN_SIDE
     return Point(
@@ -280,11 +258,18 @@ def _measure(
         psnr=psnr(pixels, decoded),
         ssim=ssim(pixels, decoded),
         ms_ssim=ms_ssim(pixels, decoded) if defined else None,
+        ssimulacra2=ssimulacra2(pixels, decoded) if "ssimulacra2" in extra else None,
+        encode_seconds=seconds[0],
+        decode_seconds=seconds[1],
     )
 
 
 def _mean_point(points: Sequence[Point]) -> Point:
-    known = [point.ms_ssim for point in points if point.ms_ssim is not None]
+    def mean(name: str) -> float | None:
+        values = [getattr(point, name) for point in points]
+        return None if None in values else float(np.mean(values))
+
+    optional = ("ms_ssim", "ssimulacra2", "encode_seconds", "decode_seconds")
     return Point(
         codec=points[0].codec,
         setting=points[0].setting,
@@ -292,7 +277,7 @@ def _mean_point(points: Sequence[Point]) -> Point:
         n_bytes=round(float(np.mean([point.n_bytes for point in points]))),
         psnr=float(np.mean([point.psnr for point in points])),
         ssim=float(np.mean([point.ssim for point in points])),
-        ms_ssim=float(np.mean(known)) if len(known) == len(points) else None,
+        **{name: mean(name) for name in optional},
     )
 
 
@@ -301,25 +286,7 @@ def _curve(points: Iterable[Point]) -> tuple[list[float], list[float]]:
     return [point.bpp for point in points], [point.psnr for point in points]
 
 
-def _increasing(rate: Sequence[float], metric: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """The points by increasing rate, without those that cost more but are no better."""
-    kept: list[tuple[float, float]] = []
-    # At equal rate the better point comes first, so that the others are dropped.
-    for r, m in sorted(zip(rate, metric, strict=True), key=lambda point: (point[0], -point[1])):
-        if math.isfinite(m) and (not kept or m > kept[-1][1]):
-            kept.append((r, m))
-    columns = np.array(kept, dtype=float).reshape(-1, 2)
-    return columns[:, 0], columns[:, 1]
-
-
-def _overlap_enough(a: np.ndarray, b: np.ndarray) -> bool:
-    if min(len(a), len(b)) < 2:
-        return False
-    common = min(a.max(), b.max()) - max(a.min(), b.min())
-    return bool(common >= MIN_OVERLAP * min(np.ptp(a), np.ptp(b)))
-
-
-def _rows(points: Iterable[Point]) -> list[dict[str, Any]]:
+def level_rows(points: Iterable[Point]) -> list[dict[str, Any]]:
     """This codec's points as one row for each N: quantized and restored side by side."""
     rows: dict[int, dict[str, Any]] = {}
     for point in points:

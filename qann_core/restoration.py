@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .blocks import LevelEmbedding, UNet, group_bands, ungroup_bands
+from .errors import ParameterError
 from .wavelet import Pyramid
 
 CORRECTION_LIMIT = 0.75
@@ -83,6 +84,39 @@ class QannUNet(ModelMixin, ConfigMixin):
             +-CORRECTION_LIMIT.
         """
         config = self.config
+        outputs = self.unet(*self._inputs(quantized, levels))
+        corrections = ungroup_bands(outputs, config.band_channels, config.band_levels)
+        return tuple(
+            CORRECTION_LIMIT
+            * torch.tanh(correction.float() / CORRECTION_LIMIT)[..., : q.shape[-2], : q.shape[-1]]
+            for correction, q in zip(corrections, quantized, strict=True)
+        )
+
+    def attention_weights(
+        self, quantized: Pyramid, levels: Tensor, row: int, column: int
+    ) -> Tensor:
+        """Where one position of the coarsest level looks: ``WindowAttention.weights``.
+
+        Args:
+            quantized, levels: as for ``forward``, of one image.
+            row, column: the position, at the coarsest level.
+
+        Returns:
+            (heads, h, w) at the coarsest level.
+
+        Raises:
+            ParameterError: when this network has no attention.
+        """
+        if self.unet.attention is None:
+            raise ParameterError("This network has no self-attention; choose one that has.")
+        features = self.unet.descend(*self._inputs(quantized, levels))[-1]
+        return self.unet.attention.weights(features, row, column)
+
+    def _inputs(
+        self, quantized: Pyramid, levels: Tensor
+    ) -> tuple[list[Tensor | None], Tensor | None]:
+        """What the U-Net reads, finest level first, and the embedding of N."""
+        config = self.config
         height, width = quantized[-1].shape[-2:]
         features = []
         for index, band in enumerate(quantized):
@@ -95,11 +129,4 @@ class QannUNet(ModelMixin, ConfigMixin):
             multiple = 2 ** (len(config.widths) - 1)
             features[0] = F.pad(features[0], (0, -width % multiple, 0, -height % multiple))
         embedding = self.embedding(levels) if self.embedding is not None else None
-        grouped = group_bands(features, config.band_levels, len(config.widths))
-        outputs = self.unet(grouped, embedding)
-        corrections = ungroup_bands(outputs, config.band_channels, config.band_levels)
-        return tuple(
-            CORRECTION_LIMIT
-            * torch.tanh(correction.float() / CORRECTION_LIMIT)[..., : q.shape[-2], : q.shape[-1]]
-            for correction, q in zip(corrections, quantized, strict=True)
-        )
+        return group_bands(features, config.band_levels, len(config.widths)), embedding

@@ -187,7 +187,7 @@ class Reader:
         if max(packing for _, packing in heads) >= 8 * 16:
             raise damaged("its bits are packed in an unknown way")
         stream = source.take(source.varint()).tobytes()
-        symbols = Source(_decompress(stream, 2 * bits + 128 + 2 * escapes) if stream else b"")
+        symbols = Source(decompress(stream, 2 * bits + 128 + 2 * escapes) if stream else b"")
         self.groups = [_decode_bytes(count, packing, symbols) for count, packing in heads]
         self.escapes = symbols.take(2 * escapes).view("<u2")
         if symbols.position != symbols.data.size:
@@ -257,7 +257,7 @@ def varint(value: int) -> bytes:
     return bytes([*parts, value])
 
 
-def _decompress(stream: bytes, limit: int) -> bytes:
+def decompress(stream: bytes, limit: int) -> bytes:
     """Brotli, but never much more than ``limit`` bytes are made."""
     decoder = brotli.Decompressor()
     try:

@@ -30,7 +30,7 @@ COLOURS = ("Y", "C1", "C2")
 _ALPHA, _BETA, _GAMMA, _DELTA = -1.586134342, -0.052980119, 0.882911076, 0.443506852
 _K = 1.149604398
 
-_COLOUR_ROTATION = (
+COLOUR_ROTATION = (
     (1 / math.sqrt(3), 1 / math.sqrt(3), 1 / math.sqrt(3)),
     (-1 / math.sqrt(2), 0.0, 1 / math.sqrt(2)),
     (1 / math.sqrt(6), -2 / math.sqrt(6), 1 / math.sqrt(6)),
@@ -38,7 +38,7 @@ _COLOUR_ROTATION = (
 
 
 def _rotation(like: Tensor) -> Tensor:
-    return torch.tensor(_COLOUR_ROTATION, dtype=like.dtype, device=like.device)
+    return torch.tensor(COLOUR_ROTATION, dtype=like.dtype, device=like.device)
 
 
 def _next(x: Tensor, dim: int) -> Tensor:

@@ -111,7 +111,7 @@ def test_changing_the_model_keeps_n_and_coder_within_it(pixels, second_model, mo
     assert one.result.levels == slider["value"] == slider["maximum"] == 50
     assert one.result.choice == choices.Choice(second_model, "brotli")
     assert coder["value"] == "brotli" and coder["choices"] == [("Brotli", "brotli")]
-    assert curves.own_levels(one.result.choice) == [24, 36]
+    assert curves.settings_by_codec(curves.CODECS, one.result.choice)["restored"] == (24, 36)
     points = photo.points
     again = compare.slide(one, 50, second_model, "brotli", "quantized", "restored", False)
     assert photo.points is points and not isinstance(again, list)
@@ -243,6 +243,23 @@ def test_sweep_stops_and_goes_on_where_it_was(pixels):
     sweep = curves.sweep(photo)
     following = next(sweep)
     assert (following.codec, following.setting) not in settings
+
+
+def test_quantizers_are_a_family_of_curves_that_shares_the_codecs_points(pixels):
+    photo = visit.Photo("leaves", np.ascontiguousarray(pixels[:48, :64]))
+    one = visit.Visit(photo, visit.compress_photo(photo, 40))
+    *_, last = curves.compute(one, "PSNR", curves.QUANTIZERS)
+    points = curves.points_of(photo, curves.QUANTIZERS)
+    assert len(points) == len(photo.points) == curves.n_points(curves.QUANTIZERS)
+    codecs = {point.codec for point in points}
+    assert codecs == {"quantized", "restored", "daq", "rq", "told-half", "told-double"}
+    assert "Done" in last[2] and figures.codec_label("daq") in last[1]
+    labels = {line.get_label() for line in last[0].axes[0].get_lines()}
+    assert {figures.codec_label(codec) for codec in codecs} <= labels
+    shared = curves.points_of(photo, curves.CODECS)
+    assert {point.codec for point in shared} == {"quantized", "restored"}
+    following = next(curves.sweep(photo, curves.CODECS))
+    assert following.codec == "jpeg"
 
 
 def test_file_opened_and_its_bytes_by_part(pixels):

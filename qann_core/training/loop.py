@@ -25,6 +25,7 @@ from .data import CropStream, PhotoSet, centre_crops, load_photos
 from .objective import STAGES, Objective, quantize_batch, scale
 from .optimizer import HybridOptimizer, rate_factor
 from .report import draw_curves
+from .sizes import fresh_networks
 
 VALIDATION_LEVELS = (40, 88, 196)
 CSV_FIELDS = (
@@ -300,12 +301,14 @@ def train(
     options: TrainingOptions,
     init: Path | None = None,
     exclude: list[Path] | None = None,
+    size: str = "default",
 ) -> None:
     """Trains on the photos below ``folders``; see ``TrainingRun``.
 
     Args:
         init: a model folder (``vae/`` and ``qann/``) to start from instead of fresh networks.
         exclude: files to leave out.
+        size: of fresh networks, one of ``sizes.SIZES``.
 
     Raises:
         ParameterError: no usable photos, or options out of range.
@@ -313,7 +316,7 @@ def train(
     photos = load_photos(find_images(folders, exclude or ()), options.crop)
     torch.manual_seed(options.seed)
     if init is None:
-        vae, qann = WaveletVAE(), QannUNet()
+        vae, qann = fresh_networks(size)
     else:
         vae = WaveletVAE.from_pretrained(init / "vae")
         qann = QannUNet.from_pretrained(init / "qann")

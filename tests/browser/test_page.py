@@ -209,6 +209,26 @@ def test_curves_run_cancelled_and_finished(open_page, photo):
     assert len(lines) == 1 + page.evaluate(value)
 
 
+def test_quantizers_switch(open_page, photo):
+    page = open_page()
+    upload(page, photo)
+    wait_for_photo(page, "leaves")
+    page.get_by_role("tab", name="Rate-distortion").click()
+    page.wait_for_selector("#sweep-status :text('Not started')")
+    page.click("#sweep-start")
+    page.wait_for_function("document.querySelector('#sweep-status progress').value > 1")
+    page.locator("#family label", has_text="Quantizers").click()
+    page.wait_for_selector("#sweep-status :text('Ready to go on')")
+    value = "document.querySelector('#sweep-status progress').value"
+    kept = page.evaluate(value)
+    page.wait_for_timeout(1500)
+    assert page.evaluate(value) == kept, "the sweep of the codecs has ended"
+    page.click("#sweep-start")
+    page.wait_for_selector("#sweep-status :text('Done')", timeout=120_000)
+    table = page.locator("#bd-table").inner_text()
+    assert "DAQ" in table and "told N/2" in table and "JPEG" not in table
+
+
 def test_refuses_what_is_no_photo_and_goes_on(open_page, photo, tmp_path):
     page = open_page()
     upload(page, photo)

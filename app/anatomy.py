@@ -1,0 +1,251 @@
+"""What the stages of the tab "Inside the codec" share: one photo at one N, opened up part by part.
+
+Each part is computed when a stage first asks for it and kept with the visit. All visits together
+keep a bounded number of bytes: beyond it the parts that were not used for longest are made again.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from qann_core import wavelet
+from qann_core.bitstream import HEADER_BYTES, band_shapes
+from qann_core.codec import Latents
+from qann_core.comparators import at_bytes, comparators, decode
+from qann_core.entropy import BrotliCoder
+from qann_core.metrics import psnr, ssim
+from qann_core.quantization import QuantizedLatents, step_for_levels
+from qann_core.wavelet import COLOURS, ORIENTATIONS, WAVELET_LEVELS, Pyramid
+
+from .visit import Photo, Visit, shared_codec
+
+ROOM_BYTES = 384 * 1024 * 1024
+"""Room for the parts of all visits together; one photo of 0.4 megapixels takes 12 MiB."""
+
+
+@dataclass(frozen=True)
+class Subband:
+    """One plane of the pyramid.
+
+    Attributes:
+        band, channel: where it stands in the pyramid.
+        orientation: LL, or HL (vertical edges), LH (horizontal edges), HH (diagonal detail).
+        colour: Y, C1 or C2.
+        scale: the plane is 1/scale of the image's width and height.
+    """
+
+    band: int
+    channel: int
+    orientation: str
+    colour: str
+    scale: int
+
+    @property
+    def name(self) -> str:
+        """As it is called on the page."""
+        return f"{self.orientation} 1/{self.scale} {self.colour}"
+
+
+def _subbands() -> tuple[Subband, ...]:
+    found = [Subband(0, c, "LL", colour, 2**WAVELET_LEVELS) for c, colour in enumerate(COLOURS)]
+    for band in range(1, WAVELET_LEVELS + 1):
+        for channel in range(len(ORIENTATIONS) * len(COLOURS)):
+            orientation, colour = divmod(channel, len(COLOURS))
+            scale = 2 ** (WAVELET_LEVELS + 1 - band)
+            names = ORIENTATIONS[orientation], COLOURS[colour]
+            found.append(Subband(band, channel, *names, scale))
+    return tuple(found)
+
+
+SUBBANDS = _subbands()
+"""All 39 planes, coarse to fine."""
+
+
+@dataclass(frozen=True)
+class Road:
+    """One way to have fewer distinct values, on this photo.
+
+    Attributes:
+        label: for people.
+        n_bytes: the length of its file.
+        pixels: what it decodes to, uint8 (H, W, 3).
+        psnr, ssim: against the photo.
+    """
+
+    label: str
+    n_bytes: int
+    pixels: np.ndarray
+    psnr: float
+    ssim: float
+
+
+class Anatomy:
+    """One photo at one N.
+
+    Args:
+        photo: the visitor's.
+        levels: N.
+    """
+
+    PARTS = ("quantized", "data", "restored", "picture_quantized", "picture_restored", "bytes_of",
+             "plain", "told", "roads")  # fmt: skip
+
+    def __init__(self, photo: Photo, levels: int) -> None:
+        self.photo, self.levels = photo, levels
+        self.step = float(step_for_levels(levels))
+
+    @property
+    def latents(self) -> Latents:
+        """The photo's latents, from the pool that all tabs share."""
+        return self.photo.latents()
+
+    @cached_property
+    def quantized(self) -> QuantizedLatents:
+        """The integers q."""
+        return shared_codec().quantize(self.latents, self.levels)
+
+    @cached_property
+    def data(self) -> bytes:
+        """The .qann file."""
+        return shared_codec().pack(self.latents, self.levels)
+
+    @cached_property
+    def restored(self) -> Pyramid:
+        """The latents after restoration."""
+        return shared_codec().restore(self.quantized)
+
+    @cached_property
+    def picture_quantized(self) -> np.ndarray:
+        """Decoded without restoration, uint8 (H, W, 3)."""
+        return self.paint(shared_codec().dequantize(self.quantized))
+
+    @cached_property
+    def picture_restored(self) -> np.ndarray:
+        """Decoded with restoration, uint8 (H, W, 3)."""
+        return self.paint(self.restored)
+
+    @cached_property
+    def bytes_of(self) -> dict[Subband, float]:
+        """What each subband costs in the file."""
+        shapes = band_shapes(*self.photo.pixels.shape[:2])
+        planes = BrotliCoder().bytes_by_plane(self.data[HEADER_BYTES:], shapes)
+        return {s: planes[s.band][s.channel] for s in SUBBANDS}
+
+    @cached_property
+    def plain(self) -> Pyramid:
+        """The photo's wavelet coefficients without the learned residual."""
+        return coefficients(self.photo.pixels)
+
+    @cached_property
+    def told(self) -> dict[int, float]:
+        """PSNR in dB by the N that the network was told, as far as it was asked."""
+        return {self.levels: self.psnr(self.picture_restored)}
+
+    @cached_property
+    def roads(self) -> tuple[Road, ...]:
+        """Uniform, uniform + QANN, and each comparator in at most as many bytes."""
+        codec = shared_codec()
+        found = [
+            ("Uniform", len(self.data), self.picture_quantized),
+            ("Uniform + QANN", len(self.data), self.picture_restored),
+        ]
+        for comparator in comparators():
+            data, reduced = at_bytes(comparator, codec, self.latents, len(self.data))
+            found.append((comparator.label, len(data), decode(codec, reduced)))
+        return tuple(
+            Road(label, n_bytes, pixels, self.psnr(pixels), ssim(self.photo.pixels, pixels))
+            for label, n_bytes, pixels in found
+        )
+
+    def paint(self, latents: Pyramid) -> np.ndarray:
+        """Any latents of this photo's shape to pixels, by the VAE's decoder."""
+        return shared_codec().synthesize(latents, *self.photo.pixels.shape[:2])
+
+    def psnr(self, pixels: np.ndarray) -> float:
+        """Against the photo, in dB."""
+        return psnr(self.photo.pixels, pixels)
+
+    def psnr_told(self, levels: int) -> float:
+        """PSNR in dB when the network is told this N; asked once."""
+        if levels not in self.told:
+            lied = shared_codec().restore(self.quantized, told_levels=levels)
+            self.told[levels] = self.psnr(self.paint(lied))
+        return self.told[levels]
+
+    def true(self, subband: Subband) -> np.ndarray:
+        """Latents of one subband before reduction, in steps, (h, w)."""
+        return self.latents.pyramid[subband.band][0, subband.channel].numpy() / self.step
+
+    def integers(self, subband: Subband) -> np.ndarray:
+        """q of one subband, (h, w)."""
+        return self.quantized.bands[subband.band][subband.channel]
+
+    def repaired(self, subband: Subband) -> np.ndarray:
+        """Latents of one subband after restoration, in steps, (h, w)."""
+        return self.restored[subband.band][0, subband.channel].numpy() / self.step
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the parts kept."""
+        kept = [self.__dict__.get(name) for name in self.PARTS]
+        return sum(_n_bytes(part) for part in kept)
+
+    def clear(self) -> None:
+        """Forgets all parts; they are made again when asked for."""
+        for name in self.PARTS:
+            self.__dict__.pop(name, None)
+
+
+def coefficients(pixels: np.ndarray) -> Pyramid:
+    """Plain 9/7 wavelet coefficients of a picture, uint8 (H, W, 3)."""
+    image = torch.tensor(pixels, dtype=torch.float32).permute(2, 0, 1)[None] - 127.5
+    return wavelet.forward(wavelet.pad(image))
+
+
+def _n_bytes(part: Any) -> int:
+    if isinstance(part, np.ndarray):
+        return part.nbytes
+    if isinstance(part, QuantizedLatents):
+        return sum(band.nbytes for band in part.bands)
+    if isinstance(part, tuple) and part and isinstance(part[0], Road):
+        return sum(road.pixels.nbytes for road in part)
+    if isinstance(part, tuple):
+        return sum(band.numel() * band.element_size() for band in part)
+    return len(part) if isinstance(part, bytes) else 0
+
+
+_recent: list[weakref.ref[Anatomy]] = []
+_lock = threading.Lock()
+
+
+def anatomy(visit: Visit, levels: int) -> Anatomy:
+    """The visit's photo at this N, kept with the visit until its photo or N changes.
+
+    Raises:
+        ParameterError: when the visit was forgotten.
+    """
+    photo, _ = visit.present()
+    known = visit.anatomy
+    if not isinstance(known, Anatomy) or known.photo is not photo or known.levels != levels:
+        known = visit.anatomy = Anatomy(photo, levels)
+    _keep(known)
+    return known
+
+
+def _keep(used: Anatomy) -> None:
+    """Makes this one the most recent, and clears the oldest where the room is used up."""
+    with _lock:
+        alive = [a for ref in _recent if (a := ref()) is not None and a is not used]
+        room = ROOM_BYTES - used.n_bytes
+        for other in reversed(alive):
+            room -= other.n_bytes
+            if room < 0:
+                other.clear()
+        _recent[:] = [weakref.ref(a) for a in (*alive, used)]

@@ -1,0 +1,281 @@
+"""Tab "Inside the codec": every stage made visible, on the visitor's photo, at the present N.
+
+Only the stage that is open is computed; what the stages share is made once (``app.anatomy``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from qann_core.limits import MIN_LEVELS
+
+from . import compare, plates
+from . import inside_stages as shown
+from . import inside_words as words
+from .anatomy import SUBBANDS, Anatomy, anatomy
+from .layout import CompareTab
+from .stages import clearest_subband, lies
+from .toasts import toasted
+from .visit import Visit
+
+NOTEBOOK = Path(__file__).resolve().parent.parent / "assets" / "tutorial.ipynb"
+_NAMES = [(subband.name, index) for index, subband in enumerate(SUBBANDS)]
+_CLEAREST = -1
+_EVENTS: dict[str, Any] = {
+    "api_visibility": "private",
+    "concurrency_id": "codec",
+    "concurrency_limit": 1,
+    "show_progress": "minimal",
+    "trigger_mode": "always_last",
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: what it reads and writes, and how its outputs come about.
+
+    Attributes:
+        render: the anatomy and the values of ``inputs`` to the values of ``outputs``.
+    """
+
+    inputs: list[Any]
+    outputs: list[Any]
+    render: Callable[..., list[Any]]
+
+    def listener(self, render: Callable[..., Any] | None = None) -> Callable[..., Any]:
+        """A listener for (visit, N, *inputs), rendering all of it or with ``render``."""
+        chosen = render or self.render
+
+        def listen(visit: Visit, levels: int | None, *inputs: Any) -> Any:
+            return chosen(_opened(visit, levels), *inputs)
+
+        return toasted(listen)
+
+
+def _opened(visit: Visit, levels: int | None) -> Anatomy:
+    _, result = visit.present()
+    return anatomy(visit, compare.within(levels, result.levels))
+
+
+def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
+    """The tab's components and events; ``other`` is the Compare tab, which shares N."""
+    gr.Markdown(words.INTRO, elem_id="inside-intro")
+    with gr.Row(elem_classes="controls"):
+        levels = gr.Slider(
+            MIN_LEVELS, compare.MAX_SLIDER, value=compare.OPENING.levels, step=1,
+            label="N, the number of distinct values", buttons=[], elem_id="inside-levels",
+            scale=4, min_width=280,
+        )  # fmt: skip
+        gr.DownloadButton(
+            "The same as a notebook", value=str(NOTEBOOK), size="sm", min_width=180,
+            elem_id="notebook",
+        )  # fmt: skip
+    tabs: list[gr.Tab] = []
+    built: list[Stage] = []
+    builders = (_image, _latents, _diversity, _brotli, _restoration, _synthesis, _roads)
+    with gr.Tabs(elem_id="stages", overflow_behavior="wrap"):
+        for number, (title, builder) in enumerate(zip(words.STAGES, builders, strict=True)):
+            with gr.Tab(title, id=number, elem_id=f"stage-{number}") as stage_tab:
+                built.append(builder(visit, levels))
+            tabs.append(stage_tab)
+    _wire(visit, tab, other, levels, tabs, built)
+
+
+def _wire(
+    visit: gr.State,
+    tab: gr.Tab,
+    other: CompareTab,
+    levels: gr.Slider,
+    tabs: list[gr.Tab],
+    stages: list[Stage],
+) -> None:
+    """The open stage follows the tabs and N; N is the Compare tab's too."""
+    present = gr.State(0)
+    inputs = [component for stage in stages for component in stage.inputs]
+    outputs = [component for stage in stages for component in stage.outputs]
+
+    def draw(visit: Visit, levels: int | None, number: int, *values: Any) -> list[Any]:
+        update: list[Any] = []
+        for index, stage in enumerate(stages):
+            own, values = values[: len(stage.inputs)], values[len(stage.inputs) :]
+            if index == number:
+                update += stage.render(_opened(visit, levels), *own)
+            else:
+                update += [gr.skip()] * len(stage.outputs)
+        return update
+
+    def enter(visit: Visit, number: int, *values: Any) -> list[Any]:
+        _, result = visit.present()
+        return [result.levels, *draw(visit, result.levels, number, *values)]
+
+    def choose(number: int) -> Callable[..., list[Any]]:
+        def chosen(visit: Visit, levels: int | None, *values: Any) -> list[Any]:
+            return [number, *stages[number].render(_opened(visit, levels), *values)]
+
+        return chosen
+
+    def follow(visit: Visit, levels: int | None, *view: Any) -> Any:
+        _, result = visit.present()
+        wanted = compare.within(levels, result.levels)
+        if wanted == result.levels:
+            return gr.skip()
+        return [*compare.slide(visit, wanted, *view), wanted]
+
+    tab.select(toasted(enter), [visit, present, *inputs], [levels, *outputs], **_EVENTS)
+    moved = levels.release(toasted(draw), [visit, levels, present, *inputs], outputs, **_EVENTS)
+    view = [other.left, other.right, other.show_maps]
+    moved.then(
+        toasted(follow), [visit, levels, *view], [*compare.result_outputs(other), other.levels],
+        **_EVENTS | {"show_progress": "hidden"},
+    )  # fmt: skip
+    for number, (stage_tab, stage) in enumerate(zip(tabs, stages, strict=True)):
+        stage_tab.select(
+            toasted(choose(number)), [visit, levels, *stage.inputs], [present, *stage.outputs],
+            **_EVENTS,
+        )  # fmt: skip
+
+
+def _html(name: str, height: int) -> gr.HTML:
+    return gr.HTML(elem_id=name, min_height=height, elem_classes="stage")
+
+
+def _image(visit: gr.State, levels: gr.Slider) -> Stage:
+    return Stage([], [_html("stage-image", 420)], lambda opened: [shown.image(opened)])
+
+
+def _brotli(visit: gr.State, levels: gr.Slider) -> Stage:
+    return Stage([], [_html("stage-brotli", 600)], lambda opened: [shown.brotli(opened)])
+
+
+def _synthesis(visit: gr.State, levels: gr.Slider) -> Stage:
+    return Stage([], [_html("stage-synthesis", 600)], lambda opened: [shown.synthesis(opened)])
+
+
+def _roads(visit: gr.State, levels: gr.Slider) -> Stage:
+    return Stage([], [_html("stage-roads", 420)], lambda opened: [shown.roads(opened)])
+
+
+def _latents(visit: gr.State, levels: gr.Slider) -> Stage:
+    head = _html("stage-latents", 110)
+    with gr.Row(elem_classes="chooser"):
+        subband = gr.Dropdown(
+            _NAMES, value=0, label="Subband", elem_id="subband", min_width=240,
+            info="Or choose one in the pictures.",
+        )  # fmt: skip
+        facts = gr.HTML(elem_id="subband-facts", min_height=92, scale=3, elem_classes="stage")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=320):
+            pictures = gr.HTML(
+                elem_id="nested", min_height=300, js_on_load=plates.HOT, elem_classes="stage"
+            )
+        with gr.Column(scale=1, min_width=280):
+            residual = _html("stage-residual", 300)
+
+    def change(opened: Anatomy, index: int) -> list[Any]:
+        chosen = SUBBANDS[index]
+        return [shown.latents_pictures(opened, chosen), shown.latents_facts(opened, chosen)]
+
+    def render(opened: Anatomy, index: int) -> list[Any]:
+        unchanged = [shown.latents_head(opened), shown.latents_residual(opened)]
+        return [*unchanged, *change(opened, index)]
+
+    def select(visit: Visit, levels: int | None, choice: gr.SelectData) -> list[Any]:
+        index = min(max(int(choice.index), 0), len(SUBBANDS) - 1)
+        return [*change(_opened(visit, levels), index), index]
+
+    stage = Stage([subband], [head, residual, pictures, facts], render)
+    subband.input(stage.listener(change), [visit, levels, subband], [pictures, facts], **_EVENTS)
+    pictures.select(toasted(select), [visit, levels], [pictures, facts, subband], **_EVENTS)
+    return stage
+
+
+def _diversity(visit: gr.State, levels: gr.Slider) -> Stage:
+    head = _html("stage-diversity-head", 110)
+    subband = gr.Dropdown(
+        [("The clearest at this N", _CLEAREST), *_NAMES], value=_CLEAREST, label="Subband",
+        elem_id="diversity-subband", elem_classes="narrow",
+    )  # fmt: skip
+    body = _html("stage-diversity", 900)
+
+    def change(opened: Anatomy, index: int) -> str:
+        chosen = clearest_subband(opened) if index == _CLEAREST else SUBBANDS[index]
+        return shown.diversity(opened, chosen)
+
+    def render(opened: Anatomy, index: int) -> list[Any]:
+        return [shown.diversity_head(opened), change(opened, index)]
+
+    stage = Stage([subband], [head, body], render)
+    subband.input(stage.listener(change), [visit, levels, subband], body, **_EVENTS)
+    return stage
+
+
+def _restoration(visit: gr.State, levels: gr.Slider) -> Stage:
+    body = _html("stage-qann", 900)
+    with gr.Row():
+        with gr.Column(min_width=320):
+            gr.HTML(f"<h3>Lie to the network</h3><p class='stage-text'>{words.LIE}</p>")
+            with gr.Row(elem_classes="controls"):
+                told = gr.Slider(
+                    4, 400, value=96, step=1, label="N that the network is told", buttons=[],
+                    elem_id="told-levels", scale=3, min_width=300,
+                )  # fmt: skip
+                ask = gr.Button("Tell it nine", size="sm", min_width=110, elem_id="tell-nine")
+            lied = _html("lie", 360)
+        with gr.Column(min_width=320):
+            gr.HTML(f"<h3>Attention</h3><p class='stage-text'>{words.ATTENTION}</p>")
+            with gr.Row():
+                column = gr.Number(-1, label="Column", precision=0, min_width=90, elem_id="column")
+                row = gr.Number(-1, label="Row", precision=0, min_width=90, elem_id="row")
+            seen = gr.HTML(elem_id="attention", min_height=240, js_on_load=plates.POINT)
+
+    def attend(opened: Anatomy, column: int | None, row: int | None) -> list[Any]:
+        height, width = opened.quantized.bands[0].shape[1:]
+        column, row = _position(column, width), _position(row, height)
+        return [shown.attention_picture(opened, column, row), column, row]
+
+    def render(opened: Anatomy, column: int | None, row: int | None) -> list[Any]:
+        true = opened.levels
+        slider = gr.update(minimum=max(2, true // 4), maximum=4 * true, value=true)
+        return [
+            shown.restoration(opened), slider, shown.lie(opened, true),
+            *attend(opened, column, row),
+        ]  # fmt: skip
+
+    def point(visit: Visit, levels: int | None, choice: gr.SelectData) -> list[Any]:
+        opened = _opened(visit, levels)
+        height, width = opened.photo.pixels.shape[:2]
+        across, down = (min(max(float(share), 0.0), 1.0) for share in choice.index)
+        return attend(opened, int(across * (width - 1)) // 16, int(down * (height - 1)) // 16)
+
+    def tell(opened: Anatomy, told: int | None) -> str:
+        true = opened.levels
+        return shown.lie(opened, true if told is None else min(max(told, 2), 4 * true))
+
+    def tell_nine(visit: Visit, levels: int | None) -> Iterator[str]:
+        opened = _opened(visit, levels)
+        for told in lies(opened.levels):
+            opened.psnr_told(told)
+            yield shown.lie(opened, told)
+        yield shown.lie(opened, opened.levels)
+
+    stage = Stage([column, row], [body, told, lied, seen, column, row], render)
+    ask.click(toasted(tell_nine), [visit, levels], lied, **_EVENTS)
+    told.release(stage.listener(tell), [visit, levels, told], lied, **_EVENTS)
+    gr.on(
+        [column.input, row.input], stage.listener(attend), [visit, levels, column, row],
+        [seen, column, row], **_EVENTS,
+    )  # fmt: skip
+    seen.select(toasted(point), [visit, levels], [seen, column, row], **_EVENTS)
+    return stage
+
+
+def _position(wanted: int | None, length: int) -> int:
+    """A place in a row of ``length``; where none was chosen yet, one amid the middle window."""
+    if wanted is None or wanted < 0:
+        wanted = length // 2 // 16 * 16 + 8
+    return min(int(wanted), length - 1)

@@ -1,0 +1,108 @@
+"""How far a training step is bounded by its convolutions.
+
+    python benchmarks/training_speed.py [--stage joint] [--batch 6] [--crop 256] [--threads 2]
+
+Prints the machine's throughput on a 3x3 convolution (bf16, forward and backward), the step's
+images and multiply-accumulates per second, and where the step's time goes by kind of operation.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+
+from qann_core.complexity import kilo_macs_per_pixel
+from qann_core.models import DEFAULT_MODEL, load_networks, resolve_folder
+from qann_core.training.objective import STAGES, Objective
+from qann_core.training.optimizer import HybridOptimizer
+
+_KINDS = {"convolution": ("conv",), "matrix product": ("mm", "attention")}
+
+
+def seconds_of(work: Callable[[], object], repeat: int) -> float:
+    """Median wall time of ``repeat`` calls, after one that does not count."""
+    work()
+    times = []
+    for _ in range(repeat):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def convolution_throughput() -> float:
+    """GFLOP/s of a 3x3 convolution of 64 channels, forward and backward, in bf16."""
+    layer = nn.Conv2d(64, 64, 3, padding=1)
+    features = torch.rand(6, 64, 128, 128).contiguous(memory_format=torch.channels_last)
+    features.requires_grad_(True)
+
+    def once() -> None:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            out = layer(features)
+        out.sum().backward()
+
+    flops = 3 * 2 * layer.weight.numel() * 6 * 128 * 128
+    return flops / seconds_of(once, 7) / 1e9
+
+
+def step_macs(cost: dict[str, float], stage: str) -> float:
+    """kMAC per pixel of a training step: a backward pass costs two forward passes."""
+    if stage == "joint":
+        return 3 * sum(cost.values())
+    # The decoder runs twice, once without and once with the gradient to its input alone.
+    return 3 * cost["qann"] + 3 * cost["decoder"] + (cost["encoder"] if stage == "finish" else 0)
+
+
+def shares(step: Callable[[], object]) -> dict[str, float]:
+    """Share of the processor's time by kind of operation."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        step()
+    totals = dict.fromkeys((*_KINDS, "other"), 0.0)
+    for event in profiler.key_averages():
+        kind = next((k for k, words in _KINDS.items() if any(w in event.key for w in words)), None)
+        totals[kind or "other"] += event.self_cpu_time_total
+    whole = sum(totals.values())
+    return {kind: total / whole for kind, total in totals.items()}
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--stage", choices=STAGES, default="joint")
+    parser.add_argument("--batch", type=int, default=6)
+    parser.add_argument("--crop", type=int, default=256)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeat", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    vae, qann, _ = load_networks(resolve_folder(DEFAULT_MODEL))
+    cost = kilo_macs_per_pixel(vae, qann)
+    objective = Objective(vae.train().requires_grad_(True), qann.train().requires_grad_(True))
+    optimizer = HybridOptimizer(objective)
+    side, batch = options.crop, options.batch
+    images = (torch.rand(batch, 3, side, side) - 0.5) * 255
+    images = images.contiguous(memory_format=torch.channels_last)
+    levels = torch.full((batch,), 96.0)
+
+    def step() -> None:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss, _ = objective(images, levels, options.stage)
+        loss.backward()
+        optimizer.step(0.0)
+
+    peak = convolution_throughput()
+    seconds = seconds_of(step, options.repeat)
+    reached = 2000 * step_macs(cost, options.stage) * batch * side * side / seconds / 1e9
+    print(f"{options.threads} threads; a 3x3 convolution reaches {peak:.0f} GFLOP/s")
+    print(f"{options.stage} step: {seconds:.2f} s, {batch / seconds:.2f} crops a second, ", end="")
+    print(f"{reached:.0f} GFLOP/s, {100 * reached / peak:.0f} % of that")
+    for kind, share in shares(step).items():
+        print(f"{kind:16s} {100 * share:5.1f} %")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Lloyd-Max quantizers: the N levels that a density itself asks for (Lloyd 1957, Max 1960).
+
+The squared error is least when every threshold lies midway between two levels and every level is
+the centroid of its cell. For log-concave densities, as here, one quantizer alone meets both
+(Trushkin 1982). It is found by Newton's method on the thresholds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from ..errors import ParameterError
+
+_ROUNDS = 100
+_TOLERANCE = 1e-7
+
+
+@dataclass(frozen=True)
+class Density:
+    """A symmetric density of variance one, by what a quantizer needs of its right half.
+
+    Attributes:
+        value: f(x) for x >= 0.
+        tail: the mass beyond x.
+        tail_moment: the integral of u f(u) beyond x.
+        spread: where a share p of many optimal levels lies below, on the right half: quantiles of
+            the cube root of f (Panter and Dite 1951).
+    """
+
+    name: str
+    value: Callable[[np.ndarray], np.ndarray]
+    tail: Callable[[np.ndarray], np.ndarray]
+    tail_moment: Callable[[np.ndarray], np.ndarray]
+    spread: Callable[[np.ndarray], np.ndarray]
+
+
+def _gauss(x: np.ndarray) -> np.ndarray:
+    return np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+
+
+_B = 0.5**0.5  # the scale at which a Laplace density has variance one
+
+LAPLACE = Density(
+    "Laplace",
+    value=lambda x: np.exp(-x / _B) / (2 * _B),
+    tail=lambda x: np.exp(-x / _B) / 2,
+    tail_moment=lambda x: np.exp(-x / _B) * (x + _B) / 2,
+    spread=lambda p: -3 * _B * np.log1p(-p),
+)
+GAUSS = Density(
+    "Gauss",
+    value=_gauss,
+    tail=lambda x: ndtr(-x),
+    tail_moment=_gauss,
+    spread=lambda p: 3**0.5 * ndtri((1 + p) / 2),
+)
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """N values, ascending and symmetric about zero, and the N - 1 thresholds between them.
+
+    Attributes:
+        distortion: mean squared error at the density, whose variance is one.
+    """
+
+    values: np.ndarray
+    thresholds: np.ndarray
+    distortion: float
+
+    def indices(self, standardized: np.ndarray) -> np.ndarray:
+        """Cells of real numbers, counted from the middle: int32, 0 is the most likely."""
+        cells = np.searchsorted(self.thresholds, standardized, "right")
+        return cells.astype(np.int32) - len(self.values) // 2
+
+    def reconstruct(self, indices: np.ndarray) -> np.ndarray:
+        """What ``indices`` stand for, float64."""
+        return self.values[indices + len(self.values) // 2]
+
+
+@cache
+def lloyd_max(density: Density, levels: int) -> Quantizer:
+    """The optimal quantizer with N = ``levels`` values.
+
+    Raises:
+        ParameterError: when there is no such number.
+    """
+    if levels < 1:
+        raise ParameterError(f"A quantizer needs at least one level, not {levels}.")
+    odd, count = levels % 2, (levels - 1) // 2
+    thresholds = density.spread((np.arange(count) + (1 if odd else 2) / 2) / (levels / 2))
+    for _ in range(_ROUNDS):
+        error, slope = _midway_error(density, thresholds, odd)
+        change = np.linalg.solve(slope, error)
+        # A full Newton step may jump over a neighbour; half of it again and again does not.
+        while np.any(np.diff(thresholds - change, prepend=0.0) <= 0):
+            change /= 2
+        thresholds = thresholds - change
+        if np.abs(change).max(initial=0.0) < _TOLERANCE:
+            break
+    right, mass, _ = _centroids(density, thresholds, odd)
+    values = np.concatenate((-right[odd:][::-1], right))
+    inner = np.zeros(1 - odd if levels > 1 else 0)
+    everything = np.concatenate((-thresholds[::-1], inner, thresholds))
+    return Quantizer(values, everything, float(1 - 2 * (mass * right**2).sum()))
+
+
+def _centroids(
+    density: Density, thresholds: np.ndarray, odd: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each cell on the right: centroid, mass, and its edges including 0 and infinity.
+
+    With an odd number of levels the first cell is half of the middle one, whose centroid is 0.
+    """
+    edges = np.concatenate(([0.0], thresholds))
+    mass = density.tail(edges)
+    moment = density.tail_moment(edges)
+    mass[:-1] -= mass[1:]
+    moment[:-1] -= moment[1:]
+    centroids = moment / mass
+    if odd:
+        centroids[0] = 0.0
+    return centroids, mass, edges
+
+
+def _midway_error(
+    density: Density, thresholds: np.ndarray, odd: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far each threshold is from the middle of its two levels, and the Jacobian of that."""
+    centroids, mass, edges = _centroids(density, thresholds, odd)
+    error = thresholds - (centroids[:-1] + centroids[1:]) / 2
+    at_edge = density.value(edges)
+    by_lower = at_edge * (centroids - edges) / mass  # of a centroid by its cell's lower edge
+    by_upper = at_edge[1:] * (edges[1:] - centroids[:-1]) / mass[:-1]
+    if odd:
+        by_upper[:1] = 0.0
+    slope = np.eye(len(thresholds))
+    slope -= np.diag((by_upper + by_lower[1:]) / 2)
+    slope -= np.diag(by_lower[1:-1] / 2, -1) + np.diag(by_upper[1:] / 2, 1)
+    return error, slope

@@ -1,0 +1,119 @@
+"""Bjontegaard deltas: how much rate, or quality, lies between two rate-distortion curves.
+
+SSIM and MS-SSIM crowd towards 1, where halving the error hardly moves them, so their deltas are
+taken in decibels, -10 log10(1 - m), as is usual for learned codecs (Balle et al. 2018).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+MIN_OVERLAP = 0.5
+"""Bjontegaard deltas need this share of the shorter curve's range in common."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How a delta varies from image to image.
+
+    Attributes:
+        images: how many images have one.
+        mean, least, most, deviation: over those images; the deviation is the population's.
+    """
+
+    images: int
+    mean: float
+    least: float
+    most: float
+    deviation: float
+
+
+def decibels(similarity: float) -> float:
+    """A similarity of at most 1 (SSIM, MS-SSIM) in dB: -10 log10(1 - m); infinity at 1."""
+    return math.inf if similarity >= 1 else -10 * math.log10(1 - similarity)
+
+
+def bd_rate(
+    rate_a: Sequence[float],
+    metric_a: Sequence[float],
+    rate_b: Sequence[float],
+    metric_b: Sequence[float],
+) -> float | None:
+    """Bjontegaard delta rate of curve b against the anchor a, in per cent; negative: b is better.
+
+    The mean difference of log-rate at equal metric over the common range of the metric, with
+    piecewise cubic interpolation (PCHIP) by the ``bjontegaard`` package (Herglotz et al. 2022,
+    after Bjontegaard, VCEG-M33, 2001). Points may come in any order; one that costs more than
+    another without being better is dropped.
+
+    Args:
+        rate_a, rate_b: positive rates, in any unit, the same for both.
+        metric_a, metric_b: quality, such as PSNR in dB.
+
+    Returns:
+        Per cent; None when a curve has fewer than two points or the ranges have less than
+        MIN_OVERLAP of the shorter one in common.
+    """
+    a, b = _increasing(rate_a, metric_a), _increasing(rate_b, metric_b)
+    if not _overlap_enough(a[1], b[1]):
+        return None
+    import bjontegaard  # imported here because it imports matplotlib
+
+    options = {"method": "pchip", "require_matching_points": False, "min_overlap": 0}
+    return float(bjontegaard.bd_rate(*a, *b, **options))
+
+
+def bd_psnr(
+    rate_a: Sequence[float],
+    psnr_a: Sequence[float],
+    rate_b: Sequence[float],
+    psnr_b: Sequence[float],
+) -> float | None:
+    """Bjontegaard delta PSNR of curve b against the anchor a, in dB; positive: b is better.
+
+    The mean difference of PSNR at equal rate over the common range of log-rate; otherwise as
+    ``bd_rate``. It serves any metric in place of PSNR, in that metric's unit.
+    """
+    a, b = _increasing(rate_a, psnr_a), _increasing(rate_b, psnr_b)
+    if not _overlap_enough(np.log(a[0]), np.log(b[0])):
+        return None
+    import bjontegaard  # imported here because it imports matplotlib
+
+    options = {"method": "pchip", "require_matching_points": False, "min_overlap": 0}
+    return float(bjontegaard.bd_psnr(*a, *b, **options))
+
+
+def spread(values: Sequence[float | None]) -> Spread | None:
+    """Mean and extremes of the values that are known; None when none is."""
+    known = np.array([value for value in values if value is not None])
+    if not known.size:
+        return None
+    return Spread(
+        images=known.size,
+        mean=float(known.mean()),
+        least=float(known.min()),
+        most=float(known.max()),
+        deviation=float(known.std()),
+    )
+
+
+def _increasing(rate: Sequence[float], metric: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """The points by increasing rate, without those that cost more but are no better."""
+    kept: list[tuple[float, float]] = []
+    # At equal rate the better point comes first, so that the others are dropped.
+    for r, m in sorted(zip(rate, metric, strict=True), key=lambda point: (point[0], -point[1])):
+        if math.isfinite(m) and (not kept or m > kept[-1][1]):
+            kept.append((r, m))
+    columns = np.array(kept, dtype=float).reshape(-1, 2)
+    return columns[:, 0], columns[:, 1]
+
+
+def _overlap_enough(a: np.ndarray, b: np.ndarray) -> bool:
+    if min(len(a), len(b)) < 2:
+        return False
+    common = min(a.max(), b.max()) - max(a.min(), b.min())
+    return bool(common >= MIN_OVERLAP * min(np.ptp(a), np.ptp(b)))
