@@ -31,12 +31,7 @@ Group = Literal["codec", "peer", "variant"]
 VARIANTS = ("told", "daq", "rq")
 """Roads not taken (see ``comparators``): the network told a wrong N, other quantizers."""
 
-_LABELS = {
-    "told-half": "QANN told N/2",
-    "told-double": "QANN told 2N",
-    "daq": "DAQ, by distribution",
-    "rq": "RQ, residual codes",
-}
+_TOLD_LABELS = {"told-half": "QANN told N/2", "told-double": "QANN told 2N"}
 
 Sweep = Callable[[np.ndarray, Collection[str]], Iterable[Point]]
 """Pixels, uint8 (H, W, 3), and the names of slow measures to take as well, to points."""
@@ -176,7 +171,7 @@ def _told_subject(model: str, levels: tuple[int, ...]) -> Subject:
 
     return Subject(
         name="told",
-        curves={name: Curve(name, _LABELS[name], "variant") for name in FACTORS},
+        curves={name: Curve(name, _TOLD_LABELS[name], "variant") for name in FACTORS},
         software=f"qann {__version__}, model {model_id}",
         identity=_digest(__version__, model_id, FACTORS, levels),
         selection=Selection(models=(model,), levels=levels, variants=("told",)),
@@ -200,7 +195,7 @@ def _comparator_subject(name: str, model: str) -> Subject:
 
     return Subject(
         name=name,
-        curves={name: Curve(name, _LABELS[name], "variant")},
+        curves={name: Curve(name, comparator.label, "variant")},
         software=f"qann {__version__}, model {model_id}"
         + (f", codebooks {codebooks.id}" if codebooks else ""),
         identity=_digest(
