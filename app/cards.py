@@ -7,6 +7,8 @@ from html import escape
 
 import numpy as np
 
+from qann_core.models import ModelInfo
+
 from .examples import Credit
 from .pictures import data_url
 from .visit import Photo, Result
@@ -85,6 +87,7 @@ def verdict(photo: Photo, result: Result) -> str:
         _pair("SSIM", f"{result.ssim_quantized:.4f}", f"{result.ssim_restored:.4f}", "ssim"),
     ]  # fmt: skip
     exact = f"data-levels='{result.levels}' data-bytes='{len(result.data)}'"
+    exact += f" data-model='{result.choice.model}' data-coder='{result.choice.coder}'"
     return (
         f"<div class='cards' role='group' aria-label='The verdict' {exact}>{''.join(cards)}</div>"
     )
@@ -124,6 +127,12 @@ def credit_list(credits: Iterable[Credit]) -> str:
     """Whose pictures the examples are."""
     rows = ([c.title, c.author, c.licence, c.source] for c in credits)
     return table(("Picture", "Author", "Licence", "Source"), rows, "Credits of the examples")
+
+
+def model_list(models: Iterable[ModelInfo]) -> str:
+    """What each bundled model is, in a sentence."""
+    lines = (f"<b>{escape(info.name)}</b>: {escape(info.summary)}" for info in models)
+    return f"<p class='quiet'>{'<br>'.join(lines)}</p>"
 
 
 def closer(photo: Photo, result: Result) -> str:

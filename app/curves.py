@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -11,10 +12,11 @@ import gradio as gr
 import numpy as np
 
 from qann_core import Codec
-from qann_core.codec import EncodedCodec
+from qann_core.codec import EncodedCodec, Latents
 from qann_core.comparators import comparators, sweep_comparator
 from qann_core.comparators.told import FACTORS, sweep_told
 from qann_core.peers import Peer, available_peers
+from qann_core.quantization import QuantizedLatents
 from qann_core.rate_distortion import (
     QUANTIZED,
     RESTORED,
@@ -26,9 +28,10 @@ from qann_core.rate_distortion import (
 )
 
 from . import cards, figures, words
+from .models import DEFAULT_CHOICE, Choice, codec_of, pack
 from .pictures import cache_file
 from .toasts import toasted
-from .visit import Photo, Result, Visit, shared_codec
+from .visit import Photo, Result, Visit
 
 LEVELS = (24, 36, 54, 81, 122, 183, 275, 400)
 CODECS, QUANTIZERS = "Codecs", "Quantizers"
@@ -37,53 +40,87 @@ CODECS, QUANTIZERS = "Codecs", "Quantizers"
 _REDRAW_SECONDS = 0.5
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """The chosen model and coder for a sweep, with the encoder's work done already."""
+
+    codec: Codec
+    latents: Latents
+    choice: Choice
+
+    def encode(self, pixels: np.ndarray, /) -> Latents:
+        return self.latents
+
+    def pack(self, latents: Latents, levels: int, /) -> bytes:
+        return pack(latents, levels, self.choice)
+
+    def unpack(self, data: bytes, /) -> QuantizedLatents:
+        return self.codec.unpack(data)
+
+    def decode(self, quantized: QuantizedLatents, /, *, restore: bool) -> np.ndarray:
+        return self.codec.decode(quantized, restore)
+
+
 def shown_peers() -> list[Peer]:
     """The codecs on the chart: those that this installation has."""
     names = ("jpeg", "webp", "avif", "jpegxl")
     return [peer for peer in available_peers() if peer.name in names]
 
 
-def settings_by_codec(family: str) -> dict[str, tuple[int, ...]]:
-    """The curves of a family, CODECS or QUANTIZERS, and the settings of each one's points."""
-    curves = dict.fromkeys((QUANTIZED, RESTORED), LEVELS)
+def settings_by_codec(family: str, choice: Choice = DEFAULT_CHOICE) -> dict[str, tuple[int, ...]]:
+    """The curves of a family, CODECS or QUANTIZERS, and the settings of each one's points.
+
+    The chosen model may allow fewer N than LEVELS; other quantizers need a pyramid of latents.
+    """
+    codec = codec_of(choice.model)
+    levels = tuple(n for n in LEVELS if codec.min_levels <= n <= codec.max_levels)
+    curves = dict.fromkeys((QUANTIZED, RESTORED), levels)
     if family == CODECS:
         return curves | {peer.name: tuple(peer.sweep) for peer in shown_peers()}
+    if not isinstance(codec, Codec):
+        return curves
     others = {comparator.name: comparator.settings for comparator in comparators()}
-    return curves | others | dict.fromkeys(FACTORS, LEVELS)
+    return curves | others | dict.fromkeys(FACTORS, levels)
 
 
-def n_points(family: str = CODECS) -> int:
+def n_points(family: str = CODECS, choice: Choice = DEFAULT_CHOICE) -> int:
     """How many points a complete sweep of a family has."""
-    return sum(len(settings) for settings in settings_by_codec(family).values())
+    return sum(len(settings) for settings in settings_by_codec(family, choice).values())
 
 
 def points_of(photo: Photo, family: str) -> list[Point]:
     """The photo's points so far that belong to a family."""
-    shown = settings_by_codec(family)
+    shown = settings_by_codec(family, photo.choice)
     return [point for point in photo.points if point.codec in shown]
 
 
 def sweep(photo: Photo, family: str = CODECS) -> Iterator[Point]:
     """The points of a family that the photo does not have yet, added to it as they come."""
-    have = {(point.codec, point.setting) for point in photo.points}
+    points = photo.points
+    have = {(point.codec, point.setting) for point in points}
     missing = {
         codec: [setting for setting in settings if (codec, setting) not in have]
-        for codec, settings in settings_by_codec(family).items()
+        for codec, settings in settings_by_codec(family, photo.choice).items()
     }
-    for curve in _sweeps(EncodedCodec(shared_codec(), photo.latents()), photo.pixels, missing):
+    latents = photo.latents(photo.choice.model)
+    for curve in _sweeps(latents, photo.choice, photo.pixels, missing):
         for point in curve:
             if (point.codec, point.setting) not in have:
-                photo.points.append(point)
+                points.append(point)
                 yield point
 
 
 def _sweeps(
-    codec: Codec, pixels: np.ndarray, missing: dict[str, list[int]]
+    latents: Latents, choice: Choice, pixels: np.ndarray, missing: dict[str, list[int]]
 ) -> Iterator[Iterator[Point]]:
     """The sweeps that give the missing settings of every codec, one after the other."""
-    yield sweep_codec(codec, pixels, missing[RESTORED])
+    chosen = codec_of(choice.model)
+    yield sweep_codec(_Chosen(chosen, latents, choice), pixels, missing[RESTORED])
     for peer in shown_peers():
         yield sweep_peer(peer, pixels, missing.get(peer.name, ()))
+    if not isinstance(chosen, Codec):
+        return
+    codec = EncodedCodec(chosen, latents)
     for comparator in comparators():
         yield sweep_comparator(codec, comparator, pixels, missing.get(comparator.name, ()))
     yield sweep_told(codec, pixels, missing.get(next(reversed(FACTORS)), ()))
@@ -149,7 +186,8 @@ def _current(result: Result) -> list[Point]:
 def draw(visit: Visit, measure: str, family: str = CODECS, doing: str = "") -> list[Any]:
     """Chart, table, progress and downloads of the points so far."""
     photo, result = visit.present()
-    points, total, current = points_of(photo, family), n_points(family), _current(result)
+    points, current = points_of(photo, family), _current(result)
+    total = n_points(family, photo.choice)
     chart = figures.rate_distortion(points, measure, current)
     if not doing:
         finished = len(points) >= total
@@ -172,15 +210,15 @@ def _downloads(name: str, points: list[Point], measure: str, current: list[Point
 def compute(visit: Visit, measure: str, family: str = CODECS) -> Iterator[list[Any]]:
     """Computes the missing points and shows them as they come, until done or stopped.
 
-    A new photo stops it too, and silently: by then the page shows that one.
+    A new photo, model or coder stops it too, silently: by then the page shows that one's points.
     """
     photo, result = visit.present()
     visit.stop_sweep = False
-    drawn, total = 0.0, n_points(family)
+    drawn, total, under_way = 0.0, n_points(family, photo.choice), photo.points
     status = _status(len(points_of(photo, family)), total, "Working:")
     yield [gr.skip(), gr.skip(), status, gr.skip(), gr.skip()]
     for _ in sweep(photo, family):
-        if visit.stop_sweep or visit.photo is not photo:
+        if visit.stop_sweep or not _on_screen(visit, under_way):
             break
         if time.monotonic() - drawn > _REDRAW_SECONDS:
             drawn = time.monotonic()
@@ -188,8 +226,12 @@ def compute(visit: Visit, measure: str, family: str = CODECS) -> Iterator[list[A
             chart = figures.rate_distortion(points, measure, _current(result))
             status = _status(len(points), total, "Working:")
             yield [chart, _table(points), status, gr.skip(), gr.skip()]
-    if visit.photo is photo:
+    if _on_screen(visit, under_way):
         yield draw(visit, measure, family, "Cancelled, and kept:" if visit.stop_sweep else "")
+
+
+def _on_screen(visit: Visit, points: list[Point]) -> bool:
+    return visit.photo is not None and visit.photo.points is points
 
 
 def stop(visit: Visit) -> None:

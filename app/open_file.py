@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from qann_core import Codec, ModelError, QannError
+from qann_core import ModelError, QannError
 from qann_core.bitstream import HEADER_BYTES, Header, band_shapes, read_header
 from qann_core.entropy import coder_by_id
 from qann_core.models import model_by_id
@@ -18,16 +17,10 @@ from qann_core.quantization import step_for_levels
 
 from . import cards, words
 from .layout import zoom_buttons
+from .models import codec_of
 from .pictures import cache_file, lossless_bytes, png_bytes
 from .toasts import toasted
-from .visit import MAX_MEGAPIXELS, shared_codec
-
-
-@lru_cache(maxsize=2)
-def _codec_of(model_id: str) -> Codec:
-    if model_id == shared_codec().model_id:
-        return shared_codec()
-    return Codec.load(model_by_id(model_id).name)
+from .visit import MAX_MEGAPIXELS
 
 
 def decode_file(data: bytes, restore: bool = True) -> np.ndarray:
@@ -43,7 +36,7 @@ def decode_file(data: bytes, restore: bool = True) -> np.ndarray:
             f"The picture is {header.width} × {header.height} pixels; this page opens up to "
             f"{MAX_MEGAPIXELS} megapixels. The command `qann decompress` has no such limit."
         )
-    codec = _codec_of(header.model_id)
+    codec = codec_of(model_by_id(header.model_id).name)
     return codec.decode(codec.unpack(data), restore)
 
 

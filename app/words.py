@@ -52,6 +52,13 @@ LESSONS = (
     ),
 )
 
+CODERS = {"brotli": "Brotli", "brotli-tensor": "Brotli", "prior": "Learned prior"}
+"""How entropy coders are called."""
+
+MODEL_INFO = "Whose latents are quantized, and which network repairs them."
+
+CODER_INFO = "How the integers become bytes. The picture is the same; only the file's size changes."
+
 EXPLANATION = """
 **N** is the number of distinct values, the *pixel-range diversity*. The photo becomes wavelet
 coefficients, most of them near zero. They are rounded to a grid of N values that spans
@@ -92,7 +99,7 @@ TIPS = {
     "bytes": "Length of the .qann file, header included.",
     "ratio": "The raw 24-bit pixels are so many times larger than the file.",
     "step": "Distance between two neighbouring values that a coefficient may take, in the "
-            "coefficients' own unit: 7067 / (N − 1).",
+            "coefficients' own unit: 7067 / (N − 1) for the default model.",
     "psnr": "Peak signal-to-noise ratio over red, green and blue, in decibels; higher is better.",
     "ssim": "Structural similarity, mean over red, green and blue; 1 means equal.",
     "gain": "What the restoration network adds, in decibels, without one byte more in the file.",

@@ -14,6 +14,7 @@ from torch import Tensor
 from . import bitstream, wavelet
 from .errors import ModelError, ParameterError
 from .images import check_pixels
+from .limits import MAX_LEVELS, MIN_LEVELS
 from .models import DEFAULT_MODEL, load_networks, model_by_id, resolve_folder
 from .quantization import (
     QuantizedLatents,
@@ -53,6 +54,12 @@ class Codec:
         model_id: 8 hexadecimal digits that name their weights.
     """
 
+    min_levels, max_levels = MIN_LEVELS, MAX_LEVELS
+    """The range of N."""
+
+    coders: tuple[str, ...] = ("brotli",)
+    """Names of the entropy coders that can pack its latents, the default one first."""
+
     def __init__(self, vae: WaveletVAE, qann: QannUNet, model_id: str) -> None:
         self.vae = vae.to(memory_format=torch.channels_last)
         self.qann = qann.to(memory_format=torch.channels_last)
@@ -90,13 +97,16 @@ class Codec:
         bands = quantize(latents.pyramid, check_levels(levels))
         return QuantizedLatents(bands, int(levels), latents.height, latents.width, self.model_id)
 
-    def pack(self, latents: Latents, levels: int) -> bytes:
+    def pack(self, latents: Latents, levels: int, coder: str = "brotli") -> bytes:
         """Latents to the bytes of a .qann file at N = ``levels``.
 
+        Args:
+            coder: name of an entropy coder, one of ``coders``.
+
         Raises:
-            ParameterError: when N is out of range.
+            ParameterError: when N is out of range or there is no such coder.
         """
-        return bitstream.pack(self.quantize(latents, levels))
+        return bitstream.pack(self.quantize(latents, levels), coder)
 
     def unpack(self, data: bytes) -> QuantizedLatents:
         """The bytes of a .qann file to quantized latents.

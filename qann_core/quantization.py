@@ -38,6 +38,11 @@ class QuantizedLatents:
     width: int
     model_id: str
 
+    @property
+    def step(self) -> float:
+        """The quantization step, in the latents' own unit."""
+        return step_for_levels(float(self.levels))
+
 
 def check_levels(levels: int) -> int:
     """Returns N as an int.
