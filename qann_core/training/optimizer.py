@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from .objective import Objective
-
 MUON_RATE = 0.02
 ADAM_RATE = 1e-3
 HEAD_RATE = 1e-4
@@ -36,7 +34,7 @@ class HybridOptimizer:
     First and last layers, embeddings, biases and the prior stay with Adam.
     """
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: nn.Module) -> None:
         hidden, rest, heads, prior = [], [], [], []
         for name, parameter in objective.named_parameters():
             outer = any(part in name for part in ("stems", "embedding", "film"))
