@@ -5,6 +5,7 @@ import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import constriction
@@ -115,7 +116,7 @@ def test_a_full_size_network_gives_the_same_integers_in_single_and_double_precis
         single = exact(question, told)
         double = exact.double()(tuple(band.double() for band in question), told)
     assert len(answers) == 1
-    for a, b in zip(sum(single, []), sum(double, []), strict=True):
+    for a, b in zip(chain(*single), chain(*double), strict=True):
         assert torch.equal(a.scale.double(), b.scale)
         assert torch.equal(a.centre.double(), b.centre)
 
@@ -127,7 +128,7 @@ def test_training_and_inference_compute_the_same_integers() -> None:
     exact = exact_network(network)
     with torch.no_grad():
         outputs = [net(question, told) for net in (network, exact, trainable(exact))]
-    for parts in zip(*(sum(output, []) for output in outputs), strict=True):
+    for parts in zip(*(chain(*output) for output in outputs), strict=True):
         assert torch.equal(parts[0].scale, parts[1].scale)
         assert torch.equal(parts[0].scale, parts[2].scale)
 
@@ -207,12 +208,18 @@ def with_checksum(data: bytearray) -> bytes:
 
 
 @given(st.integers(HEADER_BYTES + 4, len(golden()) - 1), st.integers(1, 255))
-@settings(max_examples=60, deadline=None)
-def test_a_mutated_payload_is_an_error(position: int, change: int) -> None:
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_a_mutated_payload_is_an_error_or_changes_nothing(position: int, change: int) -> None:
+    prior = prior_weights.cached_prior(TINY)
     data = bytearray(golden())
     data[position] ^= change
-    with pytest.raises(BitstreamError):
-        bitstream.unpack(with_checksum(data), prior_weights.cached_prior(TINY))
+    try:
+        bands = bitstream.unpack(with_checksum(data), prior).bands
+    except BitstreamError:
+        return
+    # The last word has bits that no symbol depends on.
+    assert position >= len(data) - 4
+    assert all(map(np.array_equal, bands, bitstream.unpack(golden(), prior).bands))
 
 
 @given(st.integers(0, len(golden()) - HEADER_BYTES - 1))
