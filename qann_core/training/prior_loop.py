@@ -189,9 +189,10 @@ class PriorTrainingRun:
 
     def _table_samples(self) -> list[tuple[Pyramid, Tensor]]:
         """Integers of training crops at random N."""
+        large = [p for p in self.photos.training if min(p.shape[:2]) >= VALIDATION_CROP]
+        side = VALIDATION_CROP if large else self.options.crop
+        stream = CropStream(large or self.photos.training, side, 1, self.options.seed + 1)
         samples = []
-        photos = [p for p in self.photos.training if min(p.shape[:2]) >= VALIDATION_CROP]
-        stream = CropStream(photos, VALIDATION_CROP, 1, self.options.seed + 1)
         for _ in range(TABLE_CROPS):
             levels = self._draw_levels(1)
             latents = self.encode(stream.next())
