@@ -15,9 +15,8 @@ import numpy as np
 
 from .. import __version__
 from ..comparators.told import FACTORS
-from ..entropy import coder_names
 from ..errors import ParameterError
-from ..models import folder_digest, resolve_folder
+from ..models import coder_names, folder_digest, resolve_folder
 from ..peers import Peer, peer_by_name
 from ..rate_distortion import QUANTIZED, RESTORED, Point, sweep_codec, sweep_peer
 
@@ -100,7 +99,7 @@ def subjects(selection: Selection) -> list[Subject]:
     own = [
         _codec_subject(model, coder, selection.levels, main=model == selection.models[0])
         for model in selection.models
-        for coder in coder_names()
+        for coder in coder_names(resolve_folder(model))
     ]
     peers = [_peer_subject(peer_by_name(name)) for name in selection.peers]
     variants = [
@@ -121,7 +120,7 @@ def _codec_subject(model: str, coder: str, levels: tuple[int, ...], main: bool) 
     """This codec with some weights and some entropy coder."""
     folder = resolve_folder(model)
     model_id = folder_digest(folder)
-    suffix = "" if coder == coder_names()[0] else f"-{coder}"
+    suffix = "" if coder == coder_names(folder)[0] else f"-{coder}"
     words = "" if not suffix else f", {coder} coder"
     if not main:
         suffix, words = f"-{folder.name}{suffix}", f" ({folder.name}{words})"

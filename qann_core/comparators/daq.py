@@ -90,7 +90,7 @@ class DistributionAware:
         described = iter(subbands(side, setting))
         indices = [np.stack([next(described).indices(plane) for plane in band]) for band in bands]
         stream = brotli.compress(side, quality=11)
-        payload = varint(len(stream)) + stream + coder_by_name("brotli").encode(indices)
+        payload = varint(len(stream)) + stream + coder_by_name("brotli").encode(indices, setting)
         header = container.Header(setting, latents.width, latents.height, model_id)
         return container.pack(NAME, header, payload)
 
