@@ -122,6 +122,13 @@ def has_prior(folder: Path) -> bool:
     return (prior_folder(folder) / "diffusion_pytorch_model.safetensors").is_file()
 
 
+def prior_digest(folder: Path) -> str:
+    """The id of a model's learned prior: 8 hexadecimal digits, as in the files coded with it."""
+    names = ("config.json", "diffusion_pytorch_model.safetensors")
+    files = (prior_folder(folder) / name for name in names)
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
+
+
 def load_networks(folder: Path) -> tuple[WaveletVAE, QannUNet, str]:
     """Both networks, float32, in inference mode, and the id of their weights.
 

@@ -36,6 +36,7 @@ from qann_core.peers import peer_by_name
 from qann_core.rate_distortion import Point
 
 LEVELS = (32, 96, 256)
+CODERS = coder_names(resolve_folder("default"))
 SELECTION = Selection(("jpeg", "jpeg2000"), ("default",), LEVELS)
 
 
@@ -95,7 +96,7 @@ def test_the_document_is_the_mean_of_the_points(out: Path) -> None:
     qualities = peer_by_name("jpeg").sweep
     rest = sum(len(c["points"]) for c in document["curves"] if c["group"] != "codec")
     assert rest > 2 * len(qualities)
-    assert len(rows) == 2 * (2 * len(coder_names(resolve_folder("default"))) * len(LEVELS) + rest)
+    assert len(rows) == 2 * (2 * len(CODERS) * len(LEVELS) + rest)
     for curve in document["curves"]:
         for point in curve["points"]:
             mine = [
@@ -179,9 +180,7 @@ def test_subjects_are_told_apart() -> None:
     assert finer[-1].identity == chosen[-1].identity, "the peers do not depend on N"
     for subject in chosen:
         alone = {s.name: s.identity for s in subjects(subject.selection)}
-        assert alone[subject.name] == subject.identity and len(alone) <= len(
-            coder_names(resolve_folder("default"))
-        )
+        assert alone[subject.name] == subject.identity and len(alone) <= len(CODERS)
     more = subjects(replace(SELECTION, variants=VARIANTS))
     assert [s.name for s in more[len(chosen) :]] == list(VARIANTS)
     names = [curve.name for subject in more for curve in subject.curves.values()]

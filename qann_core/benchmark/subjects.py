@@ -16,13 +16,12 @@ import numpy as np
 from .. import __version__
 from ..comparators.told import FACTORS
 from ..errors import ParameterError
-from ..models import coder_names, folder_digest, resolve_folder
+from ..models import coder_names, folder_digest, prior_digest, resolve_folder
 from ..peers import Peer, peer_by_name
 from ..rate_distortion import QUANTIZED, RESTORED, Point, sweep_codec, sweep_peer
 
 if TYPE_CHECKING:
-    from ..codec import Codec, Latents
-    from ..quantization import QuantizedLatents
+    pass
 
 Group = Literal["codec", "peer", "variant"]
 """This codec, another codec, or a road not taken: a variant of this one, for comparison."""
@@ -125,11 +124,12 @@ def _codec_subject(model: str, coder: str, levels: tuple[int, ...], main: bool) 
     if not main:
         suffix, words = f"-{folder.name}{suffix}", f" ({folder.name}{words})"
     group: Group = "codec" if main else "variant"
+    weights = f"{model_id}, prior {prior_digest(folder)}" if coder == "prior" else model_id
 
     def prepare() -> Sweep:
         from ..codec import Codec
 
-        codec = _WithCoder(Codec.load(model), coder)
+        codec = Codec.load(model, coder)
         return lambda pixels, extra: sweep_codec(codec, pixels, levels, extra)
 
     return Subject(
@@ -138,8 +138,8 @@ def _codec_subject(model: str, coder: str, levels: tuple[int, ...], main: bool) 
             RESTORED: Curve(RESTORED + suffix, "QANN restored" + words, group),
             QUANTIZED: Curve(QUANTIZED + suffix, "QANN quantized only" + words, group),
         },
-        software=f"qann {__version__}, model {model_id}, coder {coder}",
-        identity=_digest(__version__, model_id, coder, levels),
+        software=f"qann {__version__}, model {weights}, coder {coder}",
+        identity=_digest(__version__, weights, coder, levels),
         selection=Selection(models=(model,), levels=levels),
         prepare=prepare,
     )
@@ -207,28 +207,6 @@ def _comparator_subject(name: str, model: str) -> Subject:
 
 def _digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class _WithCoder:
-    """The codec with the entropy coder of a given name, for a sweep."""
-
-    codec: Codec
-    coder: str
-
-    def encode(self, pixels: np.ndarray, /) -> Latents:
-        return self.codec.encode(pixels)
-
-    def pack(self, latents: Latents, levels: int, /) -> bytes:
-        from ..bitstream import pack
-
-        return pack(self.codec.quantize(latents, levels), self.coder)
-
-    def unpack(self, data: bytes, /) -> QuantizedLatents:
-        return self.codec.unpack(data)
-
-    def decode(self, quantized: QuantizedLatents, /, *, restore: bool) -> np.ndarray:
-        return self.codec.decode(quantized, restore)
 
 
 def named(subject: Subject, points: Iterable[Point]) -> Iterator[Point]:
