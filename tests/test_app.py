@@ -28,6 +28,7 @@ from qann_core import (  # noqa: E402
     BitstreamError,
     Codec,
     QannError,
+    bitstream,
     models,
     read_header,
     read_image,
@@ -115,6 +116,20 @@ def test_changing_the_model_keeps_n_and_coder_within_it(pixels, second_model, mo
     points = photo.points
     again = compare.slide(one, 50, second_model, "brotli", "quantized", "restored", False)
     assert photo.points is points and not isinstance(again, list)
+
+
+def test_chosen_coder_packs_the_file(pixels, monkeypatch):
+    codec = visit.shared_codec()
+    photo, asked = visit.Photo("leaves", pixels), []
+    plain = visit.compress_photo(photo, 60)
+    pack = bitstream.pack
+    monkeypatch.setattr(codec, "coders", ("brotli", "prior"))
+    monkeypatch.setattr(bitstream, "pack", lambda q, coder: asked.append(coder) or pack(q))
+    assert compare.coder_choices() == [("Brotli", "brotli"), ("Learned prior", "prior")]
+    one = visit.Visit(photo, plain)
+    compare.slide(one, 60, "default", "prior", "quantized", "restored", False)
+    assert asked == ["prior"] and one.result.choice.coder == "prior"
+    assert (one.result.restored == plain.restored).all()
 
 
 def test_coder_that_the_model_lacks_is_refused():
