@@ -31,7 +31,7 @@ from qann_core.benchmark.worker import Task
 from qann_core.charts import MEASURES, comparison, style
 from qann_core.cli import main
 from qann_core.deltas import bd_rate
-from qann_core.entropy import coder_names
+from qann_core.models import coder_names, resolve_folder
 from qann_core.peers import peer_by_name
 from qann_core.rate_distortion import Point
 
@@ -95,7 +95,7 @@ def test_the_document_is_the_mean_of_the_points(out: Path) -> None:
     qualities = peer_by_name("jpeg").sweep
     rest = sum(len(c["points"]) for c in document["curves"] if c["group"] != "codec")
     assert rest > 2 * len(qualities)
-    assert len(rows) == 2 * (2 * len(coder_names()) * len(LEVELS) + rest)
+    assert len(rows) == 2 * (2 * len(coder_names(resolve_folder("default"))) * len(LEVELS) + rest)
     for curve in document["curves"]:
         for point in curve["points"]:
             mine = [
@@ -172,14 +172,16 @@ def test_task_survives_its_journey() -> None:
 
 def test_subjects_are_told_apart() -> None:
     chosen = subjects(SELECTION)
-    assert chosen[0].name == f"default-{coder_names()[0]}"
+    assert chosen[0].name == f"default-{coder_names(resolve_folder('default'))[0]}"
     assert len({s.identity for s in chosen}) == len({s.name for s in chosen}) == len(chosen)
     finer = subjects(replace(SELECTION, levels=(*LEVELS, 400)))
     assert finer[0].identity != chosen[0].identity, "other points, another subject"
     assert finer[-1].identity == chosen[-1].identity, "the peers do not depend on N"
     for subject in chosen:
         alone = {s.name: s.identity for s in subjects(subject.selection)}
-        assert alone[subject.name] == subject.identity and len(alone) <= len(coder_names())
+        assert alone[subject.name] == subject.identity and len(alone) <= len(
+            coder_names(resolve_folder("default"))
+        )
     more = subjects(replace(SELECTION, variants=VARIANTS))
     assert [s.name for s in more[len(chosen) :]] == list(VARIANTS)
     names = [curve.name for subject in more for curve in subject.curves.values()]

@@ -15,9 +15,8 @@ import numpy as np
 
 from .. import __version__
 from ..comparators.told import FACTORS
-from ..entropy import coder_names
 from ..errors import ParameterError
-from ..models import folder_digest, resolve_folder
+from ..models import coder_names, folder_digest, resolve_folder
 from ..peers import Peer, peer_by_name
 from ..rate_distortion import QUANTIZED, RESTORED, Point, sweep_codec, sweep_peer
 
@@ -31,12 +30,7 @@ Group = Literal["codec", "peer", "variant"]
 VARIANTS = ("told", "daq", "rq")
 """Roads not taken (see ``comparators``): the network told a wrong N, other quantizers."""
 
-_LABELS = {
-    "told-half": "QANN told N/2",
-    "told-double": "QANN told 2N",
-    "daq": "DAQ, by distribution",
-    "rq": "RQ, residual codes",
-}
+_TOLD_LABELS = {"told-half": "QANN told N/2", "told-double": "QANN told 2N"}
 
 Sweep = Callable[[np.ndarray, Collection[str]], Iterable[Point]]
 """Pixels, uint8 (H, W, 3), and the names of slow measures to take as well, to points."""
@@ -105,7 +99,7 @@ def subjects(selection: Selection) -> list[Subject]:
     own = [
         _codec_subject(model, coder, selection.levels, main=model == selection.models[0])
         for model in selection.models
-        for coder in coder_names()
+        for coder in coder_names(resolve_folder(model))
     ]
     peers = [_peer_subject(peer_by_name(name)) for name in selection.peers]
     variants = [
@@ -126,7 +120,7 @@ def _codec_subject(model: str, coder: str, levels: tuple[int, ...], main: bool) 
     """This codec with some weights and some entropy coder."""
     folder = resolve_folder(model)
     model_id = folder_digest(folder)
-    suffix = "" if coder == coder_names()[0] else f"-{coder}"
+    suffix = "" if coder == coder_names(folder)[0] else f"-{coder}"
     words = "" if not suffix else f", {coder} coder"
     if not main:
         suffix, words = f"-{folder.name}{suffix}", f" ({folder.name}{words})"
@@ -176,7 +170,7 @@ def _told_subject(model: str, levels: tuple[int, ...]) -> Subject:
 
     return Subject(
         name="told",
-        curves={name: Curve(name, _LABELS[name], "variant") for name in FACTORS},
+        curves={name: Curve(name, _TOLD_LABELS[name], "variant") for name in FACTORS},
         software=f"qann {__version__}, model {model_id}",
         identity=_digest(__version__, model_id, FACTORS, levels),
         selection=Selection(models=(model,), levels=levels, variants=("told",)),
@@ -200,7 +194,7 @@ def _comparator_subject(name: str, model: str) -> Subject:
 
     return Subject(
         name=name,
-        curves={name: Curve(name, _LABELS[name], "variant")},
+        curves={name: Curve(name, comparator.label, "variant")},
         software=f"qann {__version__}, model {model_id}"
         + (f", codebooks {codebooks.id}" if codebooks else ""),
         identity=_digest(

@@ -75,8 +75,8 @@ class DistributionAware:
     """The comparator; its setting is N, odd, so that zero is a level."""
 
     name: str = NAME
-    label: str = "DAQ, N levels a subband"
-    settings: tuple[int, ...] = (5, 9, 13, 17, 25, 33, 49, 65)
+    label: str = "DAQ, by distribution"
+    settings: tuple[int, ...] = (5, 9, 13, 17, 21, 25, 33, 41)
     allowed: Sequence[int] = range(3, 256, 2)
 
     def pack(self, latents: Latents, setting: int, model_id: str) -> bytes:
@@ -90,7 +90,7 @@ class DistributionAware:
         described = iter(subbands(side, setting))
         indices = [np.stack([next(described).indices(plane) for plane in band]) for band in bands]
         stream = brotli.compress(side, quality=11)
-        payload = varint(len(stream)) + stream + coder_by_name("brotli").encode(indices)
+        payload = varint(len(stream)) + stream + coder_by_name("brotli").encode(indices, setting)
         header = container.Header(setting, latents.width, latents.height, model_id)
         return container.pack(NAME, header, payload)
 
