@@ -117,6 +117,32 @@ def test_changing_the_model_keeps_n_and_coder_within_it(pixels, second_model, mo
     assert photo.points is points and not isinstance(again, list)
 
 
+@pytest.fixture
+def model_with_prior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The default model with a tiny learned prior, whatever is bundled."""
+    copytree(models.models_folder() / "default", tmp_path / "default")
+    tiny = ROOT / "tests" / "golden" / "tiny-prior"
+    copytree(tiny, tmp_path / "default" / "prior", dirs_exist_ok=True)
+    monkeypatch.setattr(models, "models_folder", lambda: tmp_path)
+    models.bundled_models.cache_clear()
+    loaded = choices._codecs.pop("default", None)
+    yield
+    models.bundled_models.cache_clear()
+    choices._codecs["default"] = loaded or Codec.load()
+
+
+def test_chosen_coder_packs_the_file(pixels, model_with_prior):
+    photo = visit.Photo("leaves", pixels[:64, :64])
+    plain = visit.compress_photo(photo, 60)
+    assert compare.coder_choices() == [("Brotli", "brotli"), ("Learned prior", "prior")]
+    one = visit.Visit(photo, plain)
+    compare.slide(one, 60, "default", "prior", "quantized", "restored", False)
+    assert read_header(plain.data).coder == "brotli"
+    assert read_header(one.result.data).coder == "prior"
+    assert (one.result.restored == plain.restored).all()
+    assert (decode_file(one.result.data) == plain.restored).all()
+
+
 def test_coder_that_the_model_lacks_is_refused():
     with pytest.raises(QannError, match="can use: brotli"):
         choices.check_choice("default", "huffman")

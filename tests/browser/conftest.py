@@ -18,18 +18,24 @@ ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-def start_demo(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Starts ``python app.py`` at a free port with its own cache; waits for the page."""
+def start_demo(folder: Path, root: Path = ROOT) -> tuple[subprocess.Popen[bytes], str]:
+    """Starts ``python app.py`` at a free port with its own cache; waits for the page.
+
+    Args:
+        folder: for the cache and the log.
+        root: the project, or a copy of it.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = os.environ | {
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(folder / "cache"),
+        "PYTHONPATH": str(root),
     }
     with open(folder / "demo.log", "wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log
+            [sys.executable, "app.py"], cwd=root, env=environment, stdout=log, stderr=log
         )
     url = f"http://127.0.0.1:{port}"
     for _ in range(240):
@@ -51,6 +57,12 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield url
     server.terminate()
     server.wait(20)
+
+
+@pytest.fixture(scope="session")
+def started_in() -> Callable[[Path, Path], tuple[subprocess.Popen[bytes], str]]:
+    """Starts a demo of one's own, which is to be terminated."""
+    return start_demo
 
 
 @pytest.fixture(scope="session")

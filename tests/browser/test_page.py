@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
+from safetensors.torch import load_file, save_file
 
 from qann_core import Codec, read_header, read_image
 from qann_core.metrics import psnr, ssim
+from qann_core.models import export_model
 
 ROOT = Path(__file__).resolve().parents[2]
 CARDS = "#verdict .cards"
@@ -347,3 +350,32 @@ def test_phone_has_the_slider_under_the_picture(open_page):
     box = page.locator("#levels").bounding_box()
     assert 0 < box["y"] - page.evaluate(bottom) < 40
     assert box["y"] + box["height"] <= 844
+
+
+def test_another_model_in_the_codec_settings(browser, started_in, tmp_path):
+    for name in ("app", "assets", "qann_core", "app.py"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    default = tmp_path / "assets" / "models" / "default"
+    run = tmp_path / "run" / "model"
+    shutil.copytree(default, run)
+    weights = run / "qann" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(weights)
+    save_file({k: v * ("heads" not in k) for k, v in tensors.items()}, weights)
+    export_model(run, default.parent / "idle", "It repairs nothing.")
+    server, url = started_in(tmp_path, tmp_path)
+    try:
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(url)
+        page.wait_for_selector(f"{CARDS}[data-model='default']")
+        page.get_by_text("Codec settings").click()
+        page.locator("#model input").click()
+        page.get_by_role("option", name="idle").click()
+        page.wait_for_selector(f"{CARDS}[data-model='idle']")
+        assert page.locator(".card").first.inner_text().split("\n")[1] == "+0.00 dB"
+        set_levels(page, 50)
+        assert page.locator(CARDS).get_attribute("data-model") == "idle"
+        page.close()
+    finally:
+        server.terminate()
+        server.wait(20)
