@@ -26,12 +26,21 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import entropy
+from . import entropy, tensor_coder
 from .errors import BitstreamError, ParameterError
-from .limits import MAX_LEVELS, MAX_PAYLOAD, MAX_PIXELS, MAX_SIDE, MIN_LEVELS
+from .limits import (
+    MAX_LEVELS,
+    MAX_PAYLOAD,
+    MAX_PIXELS,
+    MAX_SIDE,
+    MAX_TENSOR_LEVELS,
+    MIN_LEVELS,
+    MIN_TENSOR_LEVELS,
+)
 
 if TYPE_CHECKING:
     from .quantization import QuantizedLatents
+    from .tensor_quantization import QuantizedTensor
 
 MAGIC = b"QANN"
 VERSION = 1
@@ -91,11 +100,27 @@ def pack(latents: QuantizedLatents, coder: str = "brotli") -> bytes:
     """
     chosen = entropy.coder_by_name(coder)
     _check_latents(latents)
-    payload = chosen.encode(latents.bands)
+    return _container(chosen.id, latents, chosen.encode(latents.bands))
+
+
+def pack_tensor(latents: QuantizedTensor) -> bytes:
+    """The quantized latents of a tensor codec to the bytes of a .qann file.
+
+    Raises:
+        ParameterError: when they do not fit the format (size, N, model id, shape, integers
+            outside 0 to N - 1, values that are not finite).
+    """
+    _check_numbers(latents.levels, latents.width, latents.height, ParameterError, tensor_coder.ID)
+    _check_model_id(latents.model_id)
+    _check_tensor(latents)
+    return _container(tensor_coder.ID, latents, tensor_coder.encode(latents.payload, latents.levels))
+
+
+def _container(coder_id: int, latents: QuantizedLatents | QuantizedTensor, payload: bytes) -> bytes:
     head = _FIELDS.pack(
         MAGIC,
         VERSION,
-        chosen.id,
+        coder_id,
         bytes.fromhex(latents.model_id),
         latents.levels,
         latents.width,
@@ -105,8 +130,8 @@ def pack(latents: QuantizedLatents, coder: str = "brotli") -> bytes:
     return head + _CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(head))) + payload
 
 
-def unpack(data: bytes) -> QuantizedLatents:
-    """The bytes of a .qann file to quantized latents.
+def unpack(data: bytes) -> QuantizedLatents | QuantizedTensor:
+    """The bytes of a .qann file to quantized latents, of the kind that its coder id tells.
 
     Raises:
         BitstreamError: when the file is not a .qann file, is damaged, or needs a newer version.
@@ -119,6 +144,8 @@ def unpack(data: bytes) -> QuantizedLatents:
         raise BitstreamError(
             f"The file is damaged: its checksum is {actual:08x} and should be {stored:08x}."
         )
+    if header.coder_id == tensor_coder.ID:
+        return _unpack_tensor(header, bytes(payload))
     shapes = band_shapes(header.height, header.width)
     coder = entropy.coder_by_id(header.coder_id)
     bands = coder.decode(bytes(payload), shapes, header.levels)
@@ -126,6 +153,14 @@ def unpack(data: bytes) -> QuantizedLatents:
     from .quantization import QuantizedLatents  # torch comes with it: only now is it needed
 
     return QuantizedLatents(bands, header.levels, header.height, header.width, header.model_id)
+
+
+def _unpack_tensor(header: Header, payload: bytes) -> QuantizedTensor:
+    decoded = tensor_coder.decode(payload, header.levels, header.height, header.width)
+
+    from .tensor_quantization import QuantizedTensor  # torch comes with it
+
+    return QuantizedTensor(decoded, header.levels, header.height, header.width, header.model_id)
 
 
 def read_header(data: bytes) -> Header:
@@ -151,18 +186,27 @@ def read_header(data: bytes) -> Header:
         raise BitstreamError(
             f"The file has container version {version}; this program reads version {VERSION}."
         )
-    _check_numbers(levels, width, height, BitstreamError)
+    _check_numbers(levels, width, height, BitstreamError, coder_id)
     _check_length(length, len(data) - HEADER_BYTES)
-    name = entropy.coder_by_id(coder_id).name
+    is_tensor = coder_id == tensor_coder.ID
+    name = tensor_coder.NAME if is_tensor else entropy.coder_by_id(coder_id).name
     return Header(version, width, height, levels, coder_id, name, model.hex(), length, len(data))
 
 
 def _check_numbers(
-    levels: int, width: int, height: int, error: type[BitstreamError] | type[ParameterError]
+    levels: int,
+    width: int,
+    height: int,
+    error: type[BitstreamError] | type[ParameterError],
+    coder_id: int = 1,
 ) -> None:
     """Raises ``error`` where N or the image's size is outside the format's limits."""
-    if not MIN_LEVELS <= levels <= MAX_LEVELS:
-        raise error(f"N is {levels}; it must be from {MIN_LEVELS} to {MAX_LEVELS}.")
+    is_tensor = coder_id == tensor_coder.ID
+    low, high = (
+        (MIN_TENSOR_LEVELS, MAX_TENSOR_LEVELS) if is_tensor else (MIN_LEVELS, MAX_LEVELS)
+    )
+    if not low <= levels <= high:
+        raise error(f"N is {levels}; it must be from {low} to {high}.")
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width * height <= MAX_PIXELS):
         raise error(
             f"The image is {width} x {height} pixels; sides must be from 1 to {MAX_SIDE} and "
@@ -188,10 +232,7 @@ def _check_length(claimed: int, present: int) -> None:
 def _check_latents(latents: QuantizedLatents) -> None:
     """Raises ParameterError for latents that the container could not give back."""
     _check_numbers(latents.levels, latents.width, latents.height, ParameterError)
-    if not re.fullmatch(r"[0-9a-f]{8}", latents.model_id):
-        raise ParameterError(
-            f"The model id is {latents.model_id!r}; it must be 8 lower-case hexadecimal digits."
-        )
+    _check_model_id(latents.model_id)
     shapes = tuple(band.shape for band in latents.bands)
     wanted = band_shapes(latents.height, latents.width)
     if shapes != wanted:
@@ -203,3 +244,28 @@ def _check_latents(latents: QuantizedLatents) -> None:
                 f"The latents reach from {band.min()} to {band.max()}; N = {latents.levels} "
                 f"allows {low} to {high}."
             )
+
+
+def _check_tensor(latents: QuantizedTensor) -> None:
+    """Raises ParameterError for one tensor that the container could not give back."""
+    payload = latents.payload
+    shape, count = payload.integers.shape, payload.integers.shape[0]
+    wanted = tensor_coder.latent_shape(count, payload.factor, latents.height, latents.width)
+    if shape != wanted:
+        raise ParameterError(f"The latents have shape {shape}; this image's have {wanted}.")
+    if payload.integers.min() < 0 or payload.integers.max() >= latents.levels:
+        raise ParameterError(
+            f"The latents reach from {payload.integers.min()} to {payload.integers.max()}; "
+            f"N = {latents.levels} allows 0 to {latents.levels - 1}."
+        )
+    try:
+        tensor_coder.check_head(count, payload.factor, payload.low, payload.step)
+    except BitstreamError as error:
+        raise ParameterError(str(error)) from error
+
+
+def _check_model_id(model_id: str) -> None:
+    if not re.fullmatch(r"[0-9a-f]{8}", model_id):
+        raise ParameterError(
+            f"The model id is {model_id!r}; it must be 8 lower-case hexadecimal digits."
+        )

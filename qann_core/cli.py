@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_evaluate(commands)
     _add_train(commands)
+    _add_train_vae(commands)
     _add_export(commands)
     return parser
 
@@ -120,6 +121,21 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--init", type=Path, help="a model folder to start from")
     parser.add_argument("--exclude", type=Path, help="a text file of image paths to leave out")
     parser.set_defaults(run=_train)
+
+
+def _add_train_vae(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("train-vae", help="train a small AutoencoderKL on photos")
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, required=True, help="the run's folder; resumed if used")
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--minutes", type=float, default=60.0, help="budget in minutes")
+    budget.add_argument("--steps", type=int, default=0, help="budget in optimizer steps instead")
+    parser.add_argument("--latent-channels", type=int, default=16, metavar="C")
+    parser.add_argument("--batch", type=int, default=4, help="crops per step and process")
+    parser.add_argument("--crop", type=int, default=160, help="side of a crop in pixels")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--exclude", type=Path, help="a text file of image paths to leave out")
+    parser.set_defaults(run=_train_vae)
 
 
 def _add_export(commands: argparse._SubParsersAction) -> None:
@@ -238,9 +254,7 @@ def _train(options: argparse.Namespace) -> None:
     try:
         from .training.loop import TrainingOptions, train
     except ImportError as error:
-        raise ParameterError(
-            f"Training needs the package {error.name}; install the project with its extra 'train'."
-        ) from error
+        raise _needs_training_extra(error) from error
     settings = TrainingOptions(
         minutes=options.minutes,
         steps=options.steps,
@@ -252,10 +266,38 @@ def _train(options: argparse.Namespace) -> None:
         seed=options.seed,
         compile=options.compile,
     )
-    exclude = []
-    if options.exclude is not None:
-        exclude = [Path(line) for line in options.exclude.read_text().splitlines() if line.strip()]
+    exclude = _excluded(options.exclude)
     train(options.folders, options.out, settings, options.init, exclude)
+
+
+def _train_vae(options: argparse.Namespace) -> None:
+    try:
+        from .training.tensor_loop import TensorOptions, train_vae
+    except ImportError as error:
+        raise _needs_training_extra(error) from error
+    settings = TensorOptions(
+        minutes=options.minutes,
+        steps=options.steps,
+        batch=options.batch,
+        crop=options.crop,
+        min_levels=16,
+        seed=options.seed,
+    )
+    exclude = _excluded(options.exclude)
+    train_vae(options.folders, options.out, settings, options.latent_channels, exclude)
+
+
+def _needs_training_extra(error: ImportError) -> ParameterError:
+    return ParameterError(
+        f"Training needs the package {error.name}; install the project with its extra 'train'."
+    )
+
+
+def _excluded(listing: Path | None) -> list[Path]:
+    """The paths in a text file, one a line."""
+    if listing is None:
+        return []
+    return [Path(line) for line in listing.read_text().splitlines() if line.strip()]
 
 
 def _export(options: argparse.Namespace) -> None:

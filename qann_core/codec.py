@@ -14,7 +14,8 @@ from torch import Tensor
 from . import bitstream, wavelet
 from .errors import ModelError
 from .images import check_pixels
-from .models import DEFAULT_MODEL, load_networks, model_by_id, resolve_folder
+from .limits import MAX_LEVELS, MIN_LEVELS
+from .models import DEFAULT_MODEL, load_networks, model_by_id, resolve_folder, vae_class
 from .quantization import (
     QuantizedLatents,
     check_levels,
@@ -23,6 +24,9 @@ from .quantization import (
     step_for_levels,
 )
 from .restoration import QannUNet
+from .tensor_codec import TensorCodec, TensorLatents
+from .tensor_quantization import QuantizedTensor
+from .tensor_vae import TENSOR_VAES
 from .vae import WaveletVAE
 from .wavelet import Pyramid
 
@@ -53,6 +57,9 @@ class Codec:
         model_id: 8 hexadecimal digits that name their weights.
     """
 
+    min_levels, max_levels = MIN_LEVELS, MAX_LEVELS
+    """The range of N."""
+
     def __init__(self, vae: WaveletVAE, qann: QannUNet, model_id: str) -> None:
         self.vae = vae.to(memory_format=torch.channels_last)
         self.qann = qann.to(memory_format=torch.channels_last)
@@ -63,7 +70,7 @@ class Codec:
         """Loads a bundled model by name, or a model folder.
 
         Raises:
-            ModelError: when it is not there or cannot be used.
+            ModelError: when it is not there, cannot be used, or has another kind of VAE.
         """
         return cls(*load_networks(resolve_folder(model)))
 
@@ -153,6 +160,23 @@ class Codec:
             )
 
 
+AnyCodec = Codec | TensorCodec
+"""Both offer the same calls: encode, quantize, pack, unpack, dequantize, restore, decode."""
+
+
+def load_codec(model: str | Path = DEFAULT_MODEL) -> AnyCodec:
+    """The codec of any model: the class of its VAE tells which.
+
+    Args:
+        model: a bundled model's name, a model folder, a VAE's folder, or ``hub:OWNER/NAME``.
+
+    Raises:
+        ModelError: when it is not there or cannot be used.
+    """
+    folder = resolve_folder(model)
+    return (TensorCodec if vae_class(folder) in TENSOR_VAES else Codec).load(folder)
+
+
 def compress(pixels: np.ndarray, levels: int = 96) -> bytes:
     """Image, uint8 (H, W, 3), to the bytes of a .qann file, with the default model.
 
@@ -175,8 +199,8 @@ def decompress(data: bytes, restore: bool = True) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def _cached(model: str) -> Codec:
-    return Codec.load(model)
+def _cached(model: str) -> AnyCodec:
+    return load_codec(model)
 
 
 @cache
