@@ -113,7 +113,9 @@ def pack_tensor(latents: QuantizedTensor) -> bytes:
     _check_numbers(latents.levels, latents.width, latents.height, ParameterError, tensor_coder.ID)
     _check_model_id(latents.model_id)
     _check_tensor(latents)
-    return _container(tensor_coder.ID, latents, tensor_coder.encode(latents.payload, latents.levels))
+    return _container(
+        tensor_coder.ID, latents, tensor_coder.encode(latents.payload, latents.levels)
+    )
 
 
 def _container(coder_id: int, latents: QuantizedLatents | QuantizedTensor, payload: bytes) -> bytes:
@@ -202,9 +204,7 @@ def _check_numbers(
 ) -> None:
     """Raises ``error`` where N or the image's size is outside the format's limits."""
     is_tensor = coder_id == tensor_coder.ID
-    low, high = (
-        (MIN_TENSOR_LEVELS, MAX_TENSOR_LEVELS) if is_tensor else (MIN_LEVELS, MAX_LEVELS)
-    )
+    low, high = (MIN_TENSOR_LEVELS, MAX_TENSOR_LEVELS) if is_tensor else (MIN_LEVELS, MAX_LEVELS)
     if not low <= levels <= high:
         raise error(f"N is {levels}; it must be from {low} to {high}.")
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width * height <= MAX_PIXELS):

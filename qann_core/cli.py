@@ -12,16 +12,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .errors import ParameterError, QannError
-from .limits import MAX_LEVELS, MIN_LEVELS
+from .limits import MAX_LEVELS, MAX_TENSOR_LEVELS, MIN_LEVELS, MIN_TENSOR_LEVELS
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .codec import Codec, Latents
+    from .codec import AnyCodec
 
 DEFAULT_LEVELS = (32, 48, 64, 96, 128, 192, 256)
 
@@ -69,7 +69,8 @@ def _add_compress(commands: argparse._SubParsersAction) -> None:
         type=int,
         default=96,
         metavar="N",
-        help=f"distinct values, {MIN_LEVELS} (small) to {MAX_LEVELS} (fine); default 96",
+        help=f"distinct values, {MIN_LEVELS} (small) to {MAX_LEVELS} (fine), or "
+        f"{MIN_TENSOR_LEVELS} to {MAX_TENSOR_LEVELS} with a VAE of one latent tensor; default 96",
     )
     target.add_argument("--bpp", type=float, help="largest N whose file is at most this rate")
     target.add_argument("--psnr", type=float, help="smallest N that reaches this PSNR in dB")
@@ -81,6 +82,7 @@ def _add_decompress(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("decompress", help=".qann file to image")
     parser.add_argument("file", type=Path, help="the .qann file")
     parser.add_argument("output", type=Path, help="the image to write, such as photo.png")
+    parser.add_argument("--model", help="what made the file, where that is not a bundled model")
     parser.add_argument("--no-restore", action="store_true", help="leave the QANN network out")
     parser.add_argument("--force", action="store_true", help="overwrite an existing file")
     parser.set_defaults(run=_decompress)
@@ -120,6 +122,12 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--compile", action="store_true", help="use torch.compile")
     parser.add_argument("--init", type=Path, help="a model folder to start from")
     parser.add_argument("--exclude", type=Path, help="a text file of image paths to leave out")
+    parser.add_argument(
+        "--vae",
+        metavar="VAE",
+        help="train a restoration network only, for this frozen diffusers VAE: a folder, a bundled "
+        "model or hub:OWNER/NAME (with --minutes or --steps, --batch, --crop, --seed, --exclude)",
+    )
     parser.set_defaults(run=_train)
 
 
@@ -147,7 +155,11 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="default", help="a bundled model or a model folder")
+    parser.add_argument(
+        "--model",
+        default="default",
+        help="a bundled model, a model folder, a diffusers VAE's folder, or hub:OWNER/NAME",
+    )
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
@@ -160,9 +172,11 @@ def _compress(options: argparse.Namespace) -> None:
     for notice in loaded.notices:
         print(f"note: {notice}", file=sys.stderr)
 
-    from .codec import Codec
+    from .codec import TensorCodec, load_codec
 
-    codec = Codec.load(options.model)
+    codec = load_codec(options.model)
+    if isinstance(codec, TensorCodec) and not codec.restores:
+        print("note: this model has no restoration network", file=sys.stderr)
     latents = codec.encode(loaded.pixels)
     if options.bpp is not None or options.psnr is not None:
         data, levels = _search(codec, latents, loaded.pixels, options)
@@ -177,7 +191,7 @@ def _compress(options: argparse.Namespace) -> None:
 
 
 def _search(
-    codec: Codec, latents: Latents, pixels: np.ndarray, options: argparse.Namespace
+    codec: AnyCodec, latents: Any, pixels: np.ndarray, options: argparse.Namespace
 ) -> tuple[bytes, int]:
     from tqdm import tqdm
 
@@ -196,9 +210,14 @@ def _decompress(options: argparse.Namespace) -> None:
     check_target(options.output, options.force)
     data = _read_limited(options.file)
 
-    from .codec import decompress
+    from .codec import decompress, load_codec
 
-    pixels = decompress(data, restore=not options.no_restore)
+    restore = not options.no_restore
+    if options.model is None:
+        pixels = decompress(data, restore)
+    else:
+        codec = load_codec(options.model)
+        pixels = codec.decode(codec.unpack(data), restore)
     write_image(options.output, pixels, options.force)
     print(f"{options.output}: {pixels.shape[1]} x {pixels.shape[0]}")
 
@@ -225,7 +244,7 @@ def _info(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from .codec import Codec
+    from .codec import load_codec
     from .files import check_target, find_images
     from .images import read_image, write_bytes_atomically
     from .peers import peer_by_name
@@ -235,10 +254,11 @@ def _evaluate(options: argparse.Namespace) -> None:
     for path in (options.json, options.csv):
         if path is not None:
             check_target(path, options.force)
-    levels = [check_levels(n) for n in sorted(set(options.levels))]
     peers = [peer_by_name(name) for name in options.peers]
     paths = find_images([options.folder])
-    codec = Codec.load(options.model)
+    codec = load_codec(options.model)
+    limits = codec.min_levels, codec.max_levels
+    levels = [check_levels(n, *limits) for n in sorted(set(options.levels))]
     total = len(paths) * (2 * len(levels) + sum(len(peer.sweep) for peer in peers))
     with tqdm(total=total, desc="Evaluating", unit=" points") as bar:
         images = ((path.name, read_image(path).pixels) for path in paths)
@@ -251,6 +271,9 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    if options.vae is not None:
+        _train_restorer(options)
+        return
     try:
         from .training.loop import TrainingOptions, train
     except ImportError as error:
@@ -275,16 +298,24 @@ def _train_vae(options: argparse.Namespace) -> None:
         from .training.tensor_loop import TensorOptions, train_vae
     except ImportError as error:
         raise _needs_training_extra(error) from error
-    settings = TensorOptions(
-        minutes=options.minutes,
-        steps=options.steps,
-        batch=options.batch,
-        crop=options.crop,
-        min_levels=16,
-        seed=options.seed,
-    )
+    settings = TensorOptions(**_tensor_settings(options), min_levels=16)
     exclude = _excluded(options.exclude)
     train_vae(options.folders, options.out, settings, options.latent_channels, exclude)
+
+
+def _train_restorer(options: argparse.Namespace) -> None:
+    try:
+        from .training.tensor_loop import TensorOptions, train_restorer
+    except ImportError as error:
+        raise _needs_training_extra(error) from error
+    settings = TensorOptions(**_tensor_settings(options))
+    exclude = _excluded(options.exclude)
+    train_restorer(options.folders, options.out, options.vae, settings, exclude)
+
+
+def _tensor_settings(options: argparse.Namespace) -> dict[str, Any]:
+    names = ("minutes", "steps", "batch", "crop", "seed")
+    return {name: getattr(options, name) for name in names}
 
 
 def _needs_training_extra(error: ImportError) -> ParameterError:

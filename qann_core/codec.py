@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,9 +25,7 @@ from .quantization import (
     step_for_levels,
 )
 from .restoration import QannUNet
-from .tensor_codec import TensorCodec, TensorLatents
-from .tensor_quantization import QuantizedTensor
-from .tensor_vae import TENSOR_VAES
+from .tensor_codec import TensorCodec
 from .vae import WaveletVAE
 from .wavelet import Pyramid
 
@@ -110,8 +109,12 @@ class Codec:
 
         Raises:
             BitstreamError: when it is not one, is damaged, or needs a newer version.
+            ModelError: when it was made with a VAE of one latent tensor.
         """
-        return bitstream.unpack(data)
+        quantized = bitstream.unpack(data)
+        if not isinstance(quantized, QuantizedLatents):
+            raise self._wrong_model(quantized.model_id)
+        return quantized
 
     @torch.inference_mode()
     def decode(self, quantized: QuantizedLatents, restore: bool = True) -> np.ndarray:
@@ -154,14 +157,35 @@ class Codec:
 
     def _check_model(self, quantized: QuantizedLatents) -> None:
         if quantized.model_id != self.model_id:
-            raise ModelError(
-                f"The file was made with model {quantized.model_id}; this codec has model "
-                f"{self.model_id}."
-            )
+            raise self._wrong_model(quantized.model_id)
+
+    def _wrong_model(self, made_with: str) -> ModelError:
+        return ModelError(
+            f"The file was made with model {made_with}; this codec has model {self.model_id}."
+        )
 
 
-AnyCodec = Codec | TensorCodec
-"""Both offer the same calls: encode, quantize, pack, unpack, dequantize, restore, decode."""
+class AnyCodec(Protocol):
+    """What ``Codec`` and ``TensorCodec`` both offer; each has latents of its own kind."""
+
+    min_levels: int
+    max_levels: int
+    model_id: str
+
+    def encode(self, pixels: np.ndarray) -> Any:
+        """Image, uint8 (H, W, 3), to latents, which have a ``height`` and a ``width``."""
+
+    def quantize(self, latents: Any, levels: int) -> Any:
+        """Latents to integers, at most N = ``levels`` distinct ones."""
+
+    def pack(self, latents: Any, levels: int) -> bytes:
+        """Latents to the bytes of a .qann file."""
+
+    def unpack(self, data: bytes) -> Any:
+        """The bytes of a .qann file to integers."""
+
+    def decode(self, quantized: Any, restore: bool = True) -> np.ndarray:
+        """Integers to an image, uint8 (H, W, 3)."""
 
 
 def load_codec(model: str | Path = DEFAULT_MODEL) -> AnyCodec:
@@ -174,7 +198,7 @@ def load_codec(model: str | Path = DEFAULT_MODEL) -> AnyCodec:
         ModelError: when it is not there or cannot be used.
     """
     folder = resolve_folder(model)
-    return (TensorCodec if vae_class(folder) in TENSOR_VAES else Codec).load(folder)
+    return Codec.load(folder) if vae_class(folder) == "WaveletVAE" else TensorCodec.load(folder)
 
 
 def compress(pixels: np.ndarray, levels: int = 96) -> bytes:

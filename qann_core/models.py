@@ -168,6 +168,10 @@ def load_networks(folder: Path) -> tuple[WaveletVAE, QannUNet, str]:
         ModelError: when files are missing, damaged or not what ``model.json`` says.
     """
     identifier = _checked_digest(folder, _HASHED)
+    kind = vae_class(folder)
+    if kind != "WaveletVAE":
+        raise ModelError(f"The VAE in {folder} is a {kind}; load it with load_codec.")
+
     from .restoration import QannUNet
     from .vae import WaveletVAE
 
@@ -184,20 +188,16 @@ def load_tensor_networks(folder: Path) -> tuple[TensorVAE, QannUNet | None, str]
         ModelError: when files are missing, damaged, not safetensors, not what ``model.json``
             says, or do not fit together.
     """
-    kind = vae_class(folder)
-    vae_folder = _vae_folder(folder)
     has_restorer = (folder / "qann").is_dir()
     names = [name for name in _HASHED if has_restorer or name.startswith("vae/")]
-    if vae_folder == folder:
+    if _vae_folder(folder) == folder:
         names = [name.removeprefix("vae/") for name in names]
     identifier = _checked_digest(folder, names)
 
     from .restoration import QannUNet
-    from .tensor_vae import TENSOR_VAES, latent_channels
+    from .tensor_vae import latent_channels
 
-    if kind not in TENSOR_VAES:
-        raise ModelError(f"The VAE in {folder} is a {kind}; use one of: {', '.join(TENSOR_VAES)}.")
-    vae = _load(TENSOR_VAES[kind], vae_folder)
+    vae = load_vae(folder)
     qann = _load(QannUNet, folder / "qann") if has_restorer else None
     if qann is not None and list(qann.config.band_channels) != [latent_channels(vae)]:
         raise ModelError(
@@ -206,6 +206,20 @@ def load_tensor_networks(folder: Path) -> tuple[TensorVAE, QannUNet | None, str]
             f"{list(qann.config.band_channels)}."
         )
     return vae, qann, identifier
+
+
+def load_vae(folder: Path) -> TensorVAE:
+    """The VAE of one latent tensor in a model folder or in its own; frozen, in inference mode.
+
+    Raises:
+        ModelError: when it is of another class, or cannot be loaded from safetensors.
+    """
+    from .tensor_vae import TENSOR_VAES
+
+    kind = vae_class(folder)
+    if kind not in TENSOR_VAES:
+        raise ModelError(f"The VAE in {folder} is a {kind}; use one of: {', '.join(TENSOR_VAES)}.")
+    return _load(TENSOR_VAES[kind], _vae_folder(folder))
 
 
 def _checked_digest(folder: Path, names: Sequence[str]) -> str:

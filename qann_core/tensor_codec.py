@@ -20,7 +20,7 @@ from .errors import ModelError, ParameterError
 from .images import check_pixels
 from .limits import MAX_TENSOR_LEVELS, MIN_TENSOR_LEVELS
 from .models import load_tensor_networks, resolve_folder
-from .quantization import QuantizedLatents, check_levels
+from .quantization import check_levels
 from .restoration import QannUNet
 from .tensor_coder import TensorPayload
 from .tensor_quantization import (
@@ -98,7 +98,9 @@ class TensorCodec:
         height, width = pixels.shape[:2]
         image = torch.tensor(pixels, dtype=torch.float32).permute(2, 0, 1)[None] - 127.5
         image = wavelet.pad(image, self.factor)
-        tensor = _in_tiles(lambda part: analysis(self.vae, part), image, TILE, HALO, 1 / self.factor)
+        tensor = _in_tiles(
+            lambda part: analysis(self.vae, part), image, TILE, HALO, 1 / self.factor
+        )
         if not torch.isfinite(tensor).all():
             raise ModelError("The VAE's latents of this image are not finite; use another VAE.")
         return TensorLatents(tensor, height, width)
@@ -125,18 +127,20 @@ class TensorCodec:
         """
         return bitstream.pack_tensor(self.quantize(latents, levels))
 
-    def unpack(self, data: bytes) -> QuantizedLatents | QuantizedTensor:
+    def unpack(self, data: bytes) -> QuantizedTensor:
         """The bytes of a .qann file to quantized latents.
 
         Raises:
             BitstreamError: when it is not one, is damaged, or needs a newer version.
+            ModelError: when it was made with a VAE of another kind.
         """
-        return bitstream.unpack(data)
+        quantized = bitstream.unpack(data)
+        if not isinstance(quantized, QuantizedTensor):
+            raise self._wrong_model(quantized.model_id)
+        return quantized
 
     @torch.inference_mode()
-    def decode(
-        self, quantized: QuantizedLatents | QuantizedTensor, restore: bool = True
-    ) -> np.ndarray:
+    def decode(self, quantized: QuantizedTensor, restore: bool = True) -> np.ndarray:
         """Quantized latents to an image, uint8 (H, W, 3) sRGB.
 
         Args:
@@ -155,16 +159,14 @@ class TensorCodec:
         pixels = image.add(127.5).round_().clamp_(0, 255).to(torch.uint8)
         return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
 
-    def dequantize(self, quantized: QuantizedLatents | QuantizedTensor) -> TensorLatents:
+    def dequantize(self, quantized: QuantizedTensor) -> TensorLatents:
         """Quantized latents at the values that the file keeps: low + step * q."""
         integers, low, step = self._checked(quantized)
         tensor = dequantize_tensor(integers, low, step)
         return TensorLatents(tensor, quantized.height, quantized.width)
 
     @torch.inference_mode()
-    def restore(
-        self, quantized: QuantizedLatents | QuantizedTensor, told_levels: int | None = None
-    ) -> TensorLatents:
+    def restore(self, quantized: QuantizedTensor, told_levels: int | None = None) -> TensorLatents:
         """Quantized latents with the network's correction: low + step * (q + correction).
 
         Args:
@@ -185,23 +187,26 @@ class TensorCodec:
         tensor = dequantize_tensor(integers + correction, low, step)
         return TensorLatents(tensor, quantized.height, quantized.width)
 
-    def _checked(
-        self, quantized: QuantizedLatents | QuantizedTensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _checked(self, quantized: QuantizedTensor) -> tuple[Tensor, Tensor, Tensor]:
         """Integers (1, C, h, w) as floats, low and step (1,), once they are known to be ours."""
-        if quantized.model_id != self.model_id or not isinstance(quantized, QuantizedTensor):
-            raise ModelError(
-                f"The file was made with model {quantized.model_id}; this codec has model "
-                f"{self.model_id}."
-            )
+        if quantized.model_id != self.model_id:
+            raise self._wrong_model(quantized.model_id)
         payload = quantized.payload
-        if payload.factor != self.factor or len(payload.integers) != self.vae.config.latent_channels:
+        if (
+            payload.factor != self.factor
+            or len(payload.integers) != self.vae.config.latent_channels
+        ):
             raise ParameterError(
                 f"The latents have {len(payload.integers)} channels at 1/{payload.factor} of the "
                 "image's size; this model's are others."
             )
         integers = torch.from_numpy(payload.integers)[None].float()
         return integers, torch.tensor([payload.low]), torch.tensor([payload.step])
+
+    def _wrong_model(self, made_with: str) -> ModelError:
+        return ModelError(
+            f"The file was made with model {made_with}; this codec has model {self.model_id}."
+        )
 
 
 def _in_tiles(

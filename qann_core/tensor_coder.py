@@ -133,7 +133,8 @@ def check_head(channels: int, factor: int, low: float, step: float) -> None:
         )
     if not (math.isfinite(low) and math.isfinite(step) and step > 0):
         raise BitstreamError(
-            f"Latents cannot start at {low} in steps of {step}: both must be finite, steps positive."
+            f"Latents cannot start at {low} in steps of {step}: both must be finite numbers and "
+            "the step positive."
         )
 
 

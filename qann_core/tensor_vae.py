@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor
 
-TensorVAE = AutoencoderKL | AutoencoderTiny
+TensorVAE: TypeAlias = AutoencoderKL | AutoencoderTiny
 
 TENSOR_VAES = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}
 """By the name in ``config.json``, ``_class_name``."""

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from ..errors import ParameterError
 from ..files import find_images
+from ..models import load_vae, resolve_folder
 from ..restoration import QannUNet
 from ..tensor_vae import downsampling_factor, latent_channels
 from .data import CropStream, PhotoSet, centre_crops, load_photos
@@ -56,7 +57,7 @@ class TensorOptions:
     crop: int = 160
     min_levels: int = 8
     max_levels: int = 256
-    ema_decay: float = 0.995
+    ema_decay: float = 0.99
     seed: int = 0
     checkpoint_minutes: float = 4.0
     validation_minutes: float = 6.0
@@ -246,9 +247,7 @@ def small_vae(channels: int = 16) -> AutoencoderKL:
 
 def small_restorer(channels: int) -> QannUNet:
     """A fresh restoration network of 1.9 million parameters for one latent tensor."""
-    return QannUNet(
-        band_channels=(channels,), band_levels=(0,), widths=(96, 128), attention_heads=4
-    )
+    return QannUNet(band_channels=(channels,), band_levels=(0,), widths=(96, 128))
 
 
 def train_vae(
@@ -273,6 +272,31 @@ def train_vae(
     vae = small_vae(channels)
     photos = _photos(folders, options, downsampling_factor(vae), exclude)
     TensorRun(out, photos, options, VaeObjective(vae)).run()
+
+
+def train_restorer(
+    folders: Sequence[Path],
+    out: Path,
+    vae: str | Path,
+    options: TensorOptions,
+    exclude: Sequence[Path] = (),
+) -> None:
+    """Trains a restoration network for a frozen diffusers VAE on the photos below ``folders``.
+
+    Args:
+        vae: the folder of an ``AutoencoderKL`` or ``AutoencoderTiny``, a folder or a run's
+            ``model`` with ``vae/`` in it, a bundled model's name, or ``hub:OWNER/NAME``.
+        exclude: files to leave out.
+
+    Raises:
+        ModelError: when the VAE cannot be found or loaded.
+        ParameterError: no usable photos, or options out of range.
+    """
+    network = load_vae(resolve_folder(vae))
+    torch.manual_seed(options.seed)
+    qann = small_restorer(latent_channels(network))
+    photos = _photos(folders, options, downsampling_factor(network), exclude)
+    TensorRun(out, photos, options, RestorerObjective(network, qann)).run()
 
 
 def _photos(
