@@ -298,7 +298,7 @@ def _train_vae(options: argparse.Namespace) -> None:
         from .training.tensor_loop import TensorOptions, train_vae
     except ImportError as error:
         raise _needs_training_extra(error) from error
-    settings = TensorOptions(**_tensor_settings(options), min_levels=16)
+    settings = TensorOptions(**_tensor_settings(options))
     exclude = _excluded(options.exclude)
     train_vae(options.folders, options.out, settings, options.latent_channels, exclude)
 

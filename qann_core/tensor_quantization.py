@@ -54,7 +54,7 @@ def value_grid(latents: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
         levels: N of each image, (B,), at least 2.
 
     Returns:
-        low and step, each (B,); the gradient passes through the step.
+        low and step, each (B,).
     """
     low, high = latents.amin((1, 2, 3)), latents.amax((1, 2, 3))
     step = ((high - low) / (levels - 1)).clamp_min(_SMALLEST_STEP)

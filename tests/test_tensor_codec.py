@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qann_core
-from qann_core import bitstream, cli, models, tensor_codec, tensor_coder
+from qann_core import bitstream, cli, tensor_codec, tensor_coder
 from qann_core.codec import Codec, TensorCodec, load_codec
 from qann_core.errors import BitstreamError, ModelError, ParameterError
 from qann_core.restoration import QannUNet
@@ -351,9 +351,3 @@ def test_training_needs_crops_that_fit(tmp_path: Path, examples: Path) -> None:
     command = ["train-vae", str(examples), "--out", str(tmp_path / "run"), "--steps", "1"]
     assert cli.main([*command, "--crop", "60"]) == 2
     assert cli.main([*command, "--latent-channels", "1"]) == 2
-
-
-def test_model_kinds_of_the_bundle() -> None:
-    kinds = {info.name: models.vae_class(models.models_folder() / info.name)
-             for info in models.bundled_models()}  # fmt: skip
-    assert kinds[models.DEFAULT_MODEL] == "WaveletVAE"

@@ -30,6 +30,7 @@ from ..tensor_vae import downsampling_factor, latent_channels
 from .data import CropStream, PhotoSet, centre_crops, load_photos
 from .loop import centred
 from .optimizer import HybridOptimizer, rate_factor
+from .report import draw_curves
 from .tensor_objective import RestorerObjective, TensorObjective, VaeObjective
 
 VALIDATION_LEVELS = (16, 64, 256)
@@ -125,6 +126,9 @@ class TensorRun:
         if main:
             self.validate()
             self.save()
+            if self._validation is not None:
+                restores = isinstance(self.objective, RestorerObjective)
+                draw_curves(self.folder / "log.csv", self.folder / "curves.png", restores)
         self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
 

@@ -26,8 +26,15 @@ DISTORTION_WEIGHT = 0.03
 """Bits per pixel that a mean squared error of one grey level is worth at N = 256; at other N it
 changes with 1 / step^2, as the slope of a transform code's rate and distortion does."""
 
+NOMINAL_RANGE = 16.0
+"""Full range of the latents that the VAE is trained for: the step at N is this over N - 1.
+
+Were it the range measured, the encoder would save bits by blowing up one channel, which makes the
+step of all the others coarse, and those would die. With the step given, nothing is won by it.
+"""
+
 _PRIOR_RANGE = 2000.0
-"""The prior sees latents scaled so that the full range is this wide, the scale it starts at."""
+"""The prior sees latents scaled so that the nominal range is this wide, the scale it starts at."""
 
 _PREDICTED_SHARE = 4
 """One latent channel in this many is modelled by its neighbours' mean: the entropy coder predicts
@@ -60,9 +67,8 @@ class VaeObjective(TensorObjective):
 
     The posterior is a box of one step's width around the encoder's mean, the prior a mixture of
     logistics per channel, and the KL divergence between them is the rate (Ballé et al. 2018). The
-    loss is the logarithm of rate + weight * MSE, so that every image and N counts alike.
-    Straight-through rounding passes gradients to the latents and, through the step, to their
-    extremes. Nothing is restored here: both PSNRs are those of quantized latents.
+    loss is the logarithm of rate + weight * MSE, so that every image and N counts alike. Rounding
+    is straight-through. Nothing is restored here: both PSNRs are those of quantized latents.
     """
 
     def __init__(self, vae: AutoencoderKL) -> None:
@@ -76,14 +82,13 @@ class VaeObjective(TensorObjective):
     def forward(self, images: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
         """See ``TensorObjective``."""
         latents = analysis(self.vae, images)
-        low, step = value_grid(latents, levels)
-        scaled = latents / step[:, None, None, None]
-        noisy = scaled + torch.rand_like(scaled) - 0.5
-        bits_per_pixel = self._bits(noisy, levels) / images[0, 0].numel()
+        step = NOMINAL_RANGE / (levels - 1)
+        noisy = latents + (torch.rand_like(latents) - 0.5) * step[:, None, None, None]
+        bits_per_pixel = self._bits(noisy, step) / images[0, 0].numel()
         with torch.no_grad():
-            integers = quantize_tensor(latents, low, step, levels)
-            rounding = centred_integers(integers, low, step) - scaled
-        decoded = synthesis(self.vae, (scaled + rounding) * step[:, None, None, None])
+            scaled = latents / step[:, None, None, None]
+            rounding = (torch.round(scaled) - scaled) * step[:, None, None, None]
+        decoded = synthesis(self.vae, latents + rounding)
         mse = (decoded - images).square().mean((1, 2, 3))
         weight = DISTORTION_WEIGHT * ((levels - 1) / 255) ** 2
         loss = (bits_per_pixel + weight * mse).log().mean()
@@ -93,19 +98,19 @@ class VaeObjective(TensorObjective):
         """See ``TensorObjective``."""
         latents = analysis(self.vae, images)
         low, step = value_grid(latents, levels)
-        integers = quantize_tensor(latents, low, step, levels)
-        bits = self._bits(centred_integers(integers, low, step), levels)
-        psnr = _psnr(synthesis(self.vae, dequantize_tensor(integers, low, step)), images)
+        decoded = dequantize_tensor(quantize_tensor(latents, low, step, levels), low, step)
+        bits = self._bits(decoded, step)
+        psnr = _psnr(synthesis(self.vae, decoded), images)
         return torch.stack((bits / images[0, 0].numel(), psnr, psnr))
 
     def save(self, folder: Path) -> None:
         """See ``TensorObjective``."""
         self.vae.save_pretrained(folder / "vae")
 
-    def _bits(self, scaled: Tensor, levels: Tensor) -> Tensor:
-        """Bits of each image, (B,), of latents (B, C, h, w) in units of the step."""
-        step = _PRIOR_RANGE / (levels - 1)
-        return self.prior((scaled * step[:, None, None, None]).split(self.split, 1), step)
+    def _bits(self, latents: Tensor, step: Tensor) -> Tensor:
+        """Bits of each image, (B,), of latents (B, C, h, w) at these steps, (B,)."""
+        unit = _PRIOR_RANGE / NOMINAL_RANGE
+        return self.prior((latents * unit).split(self.split, 1), step * unit)
 
 
 class RestorerObjective(TensorObjective):
