@@ -16,9 +16,10 @@ from .errors import BitstreamError, ImageError, ModelError, ParameterError, Qann
 
 if TYPE_CHECKING:
     from .bitstream import Header, read_header
-    from .codec import Codec, Latents, compress, decompress
+    from .codec import Codec, Latents, compress, decompress, load_codec
     from .images import LoadedImage, read_image, write_image
     from .quantization import QuantizedLatents
+    from .tensor_codec import TensorCodec
 
 __version__ = "0.1.0"
 
@@ -28,8 +29,10 @@ _LAZY = {
     "Latents": "codec",
     "LoadedImage": "images",
     "QuantizedLatents": "quantization",
+    "TensorCodec": "tensor_codec",
     "compress": "codec",
     "decompress": "codec",
+    "load_codec": "codec",
     "read_header": "bitstream",
     "read_image": "images",
     "write_image": "images",
@@ -46,8 +49,10 @@ __all__ = [
     "ParameterError",
     "QannError",
     "QuantizedLatents",
+    "TensorCodec",
     "compress",
     "decompress",
+    "load_codec",
     "read_header",
     "read_image",
     "write_image",

@@ -26,13 +26,22 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import entropy
+from . import entropy, tensor_coder
 from .errors import BitstreamError, ParameterError
-from .limits import MAX_LEVELS, MAX_PAYLOAD, MAX_PIXELS, MAX_SIDE, MIN_LEVELS
+from .limits import (
+    MAX_LEVELS,
+    MAX_PAYLOAD,
+    MAX_PIXELS,
+    MAX_SIDE,
+    MAX_TENSOR_LEVELS,
+    MIN_LEVELS,
+    MIN_TENSOR_LEVELS,
+)
 
 if TYPE_CHECKING:
     from .prior_weights import Prior
     from .quantization import QuantizedLatents
+    from .tensor_quantization import QuantizedTensor
 
 MAGIC = b"QANN"
 VERSION = 1
@@ -102,11 +111,30 @@ def pack(latents: QuantizedLatents, coder: str = "brotli", prior: Prior | None =
         prior = prior_of_model(latents.model_id)
     chosen = entropy.coder_by_name(coder, prior)
     _check_latents(latents)
-    payload = chosen.encode(latents.bands, latents.levels)
+    return _container(chosen.id, latents, chosen.encode(latents.bands, latents.levels))
+
+
+def pack_tensor(latents: QuantizedTensor) -> bytes:
+    """The quantized latents of a tensor codec to the bytes of a .qann file.
+
+    Raises:
+        ParameterError: when they do not fit the format (size, N, model id, shape, integers
+            outside 0 to N - 1, values that are not finite).
+    """
+    _check_levels(latents.levels, ParameterError, tensor_coder.ID)
+    check_size(latents.width, latents.height, ParameterError)
+    check_model_id(latents.model_id)
+    _check_tensor(latents)
+    return _container(
+        tensor_coder.ID, latents, tensor_coder.encode(latents.payload, latents.levels)
+    )
+
+
+def _container(coder_id: int, latents: QuantizedLatents | QuantizedTensor, payload: bytes) -> bytes:
     head = _FIELDS.pack(
         MAGIC,
         VERSION,
-        chosen.id,
+        coder_id,
         bytes.fromhex(latents.model_id),
         latents.levels,
         latents.width,
@@ -116,8 +144,8 @@ def pack(latents: QuantizedLatents, coder: str = "brotli", prior: Prior | None =
     return sealed(head, payload)
 
 
-def unpack(data: bytes, prior: Prior | None = None) -> QuantizedLatents:
-    """The bytes of a .qann file to quantized latents.
+def unpack(data: bytes, prior: Prior | None = None) -> QuantizedLatents | QuantizedTensor:
+    """The bytes of a .qann file to quantized latents, of the kind that its coder id tells.
 
     Args:
         prior: used where the file names it; any other prior must be a bundled one.
@@ -128,6 +156,8 @@ def unpack(data: bytes, prior: Prior | None = None) -> QuantizedLatents:
     """
     header = read_header(data)
     payload = opened(data, _FIELDS.size)
+    if header.coder_id == tensor_coder.ID:
+        return _unpack_tensor(header, payload)
     shapes = band_shapes(header.height, header.width)
     coder = entropy.coder_by_id(header.coder_id, prior)
     bands = coder.decode(payload, shapes, header.levels)
@@ -135,6 +165,14 @@ def unpack(data: bytes, prior: Prior | None = None) -> QuantizedLatents:
     from .quantization import QuantizedLatents  # torch comes with it: only now is it needed
 
     return QuantizedLatents(bands, header.levels, header.height, header.width, header.model_id)
+
+
+def _unpack_tensor(header: Header, payload: bytes) -> QuantizedTensor:
+    decoded = tensor_coder.decode(payload, header.levels, header.height, header.width)
+
+    from .tensor_quantization import QuantizedTensor  # torch comes with it
+
+    return QuantizedTensor(decoded, header.levels, header.height, header.width, header.model_id)
 
 
 def read_header(data: bytes) -> Header:
@@ -160,10 +198,10 @@ def read_header(data: bytes) -> Header:
         raise BitstreamError(
             f"The file has container version {version}; this program reads version {VERSION}."
         )
-    _check_levels(levels, BitstreamError)
+    name = entropy.coder_name(coder_id)
+    _check_levels(levels, BitstreamError, coder_id)
     check_size(width, height, BitstreamError)
     check_length(length, len(data) - HEADER_BYTES)
-    name = entropy.coder_name(coder_id)
     return Header(version, width, height, levels, coder_id, name, model.hex(), length, len(data))
 
 
@@ -188,9 +226,13 @@ def opened(data: bytes, head_bytes: int) -> bytes:
     return bytes(payload)
 
 
-def _check_levels(levels: int, error: type[BitstreamError] | type[ParameterError]) -> None:
-    if not MIN_LEVELS <= levels <= MAX_LEVELS:
-        raise error(f"N is {levels}; it must be from {MIN_LEVELS} to {MAX_LEVELS}.")
+def _check_levels(
+    levels: int, error: type[BitstreamError] | type[ParameterError], coder_id: int = 1
+) -> None:
+    is_tensor = coder_id == tensor_coder.ID
+    low, high = (MIN_TENSOR_LEVELS, MAX_TENSOR_LEVELS) if is_tensor else (MIN_LEVELS, MAX_LEVELS)
+    if not low <= levels <= high:
+        raise error(f"N is {levels}; it must be from {low} to {high}.")
 
 
 def check_size(width: int, height: int, error: type[BitstreamError] | type[ParameterError]) -> None:
@@ -242,3 +284,28 @@ def _check_latents(latents: QuantizedLatents) -> None:
                 f"The latents reach from {band.min()} to {band.max()}; N = {latents.levels} "
                 f"allows {low} to {high}."
             )
+
+
+def _check_tensor(latents: QuantizedTensor) -> None:
+    """Raises ParameterError for one tensor that the container could not give back."""
+    payload = latents.payload
+    shape, count = payload.integers.shape, payload.integers.shape[0]
+    wanted = tensor_coder.latent_shape(count, payload.factor, latents.height, latents.width)
+    if shape != wanted:
+        raise ParameterError(f"The latents have shape {shape}; this image's have {wanted}.")
+    if payload.integers.min() < 0 or payload.integers.max() >= latents.levels:
+        raise ParameterError(
+            f"The latents reach from {payload.integers.min()} to {payload.integers.max()}; "
+            f"N = {latents.levels} allows 0 to {latents.levels - 1}."
+        )
+    try:
+        tensor_coder.check_head(count, payload.factor, payload.low, payload.step)
+    except BitstreamError as error:
+        raise ParameterError(str(error)) from error
+
+
+def _check_model_id(model_id: str) -> None:
+    if not re.fullmatch(r"[0-9a-f]{8}", model_id):
+        raise ParameterError(
+            f"The model id is {model_id!r}; it must be 8 lower-case hexadecimal digits."
+        )

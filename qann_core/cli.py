@@ -12,18 +12,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .cli_benchmark import add_benchmark
+from .cli_training import add_training
 from .entropy import CODER_NAMES
 from .errors import ParameterError, QannError
-from .limits import MAX_LEVELS, MIN_LEVELS
+from .limits import MAX_LEVELS, MAX_TENSOR_LEVELS, MIN_LEVELS, MIN_TENSOR_LEVELS
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .codec import Codec, Latents
+    from .codec import AnyCodec
 
 DEFAULT_LEVELS = (32, 48, 64, 96, 128, 192, 256)
 
@@ -56,9 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_evaluate(commands)
     add_benchmark(commands, DEFAULT_LEVELS)
-    _add_train(commands)
-    _add_train_prior(commands)
-    _add_export(commands)
+    add_training(commands)
     return parser
 
 
@@ -72,7 +71,8 @@ def _add_compress(commands: argparse._SubParsersAction) -> None:
         type=int,
         default=96,
         metavar="N",
-        help=f"distinct values, {MIN_LEVELS} (small) to {MAX_LEVELS} (fine); default 96",
+        help=f"distinct values, {MIN_LEVELS} (small) to {MAX_LEVELS} (fine), or "
+        f"{MIN_TENSOR_LEVELS} to {MAX_TENSOR_LEVELS} with a VAE of one latent tensor; default 96",
     )
     target.add_argument("--bpp", type=float, help="largest N whose file is at most this rate")
     target.add_argument("--psnr", type=float, help="smallest N that reaches this PSNR in dB")
@@ -85,6 +85,7 @@ def _add_decompress(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("decompress", help=".qann file to image")
     parser.add_argument("file", type=Path, help="the .qann file")
     parser.add_argument("output", type=Path, help="the image to write, such as photo.png")
+    parser.add_argument("--model", help="what made the file, where that is not a bundled model")
     parser.add_argument("--no-restore", action="store_true", help="leave the QANN network out")
     parser.add_argument("--force", action="store_true", help="overwrite an existing file")
     parser.set_defaults(run=_decompress)
@@ -109,62 +110,18 @@ def _add_evaluate(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_evaluate)
 
 
-def _add_train(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("train", help="train the networks on folders of photos")
-    parser.add_argument("folders", type=Path, nargs="+")
-    parser.add_argument("--out", type=Path, required=True, help="the run's folder; resumed if used")
-    budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, default=120.0, help="budget over all stages")
-    budget.add_argument("--steps", type=int, default=0, help="budget in optimizer steps instead")
-    parser.add_argument("--batch", type=int, default=6, help="crops per step and process")
-    parser.add_argument("--crop", type=int, default=256, help="side of a crop in pixels")
-    parser.add_argument("--skeleton-share", type=float, default=0.07, help="first, QANN alone")
-    parser.add_argument("--finish-share", type=float, default=0.12, help="last, QANN alone")
-    parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--compile", action="store_true", help="use torch.compile")
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument("--init", type=Path, help="a model folder to start from")
-    start.add_argument(
-        "--size", choices=("default", "fast"), default="default", help="of fresh networks"
-    )
-    parser.add_argument("--exclude", type=Path, help="a text file of image paths to leave out")
-    parser.set_defaults(run=_train)
-
-
-def _add_train_prior(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        "train-prior", help="train the learned prior of the prior coder for a model"
-    )
-    parser.add_argument("folders", type=Path, nargs="+")
-    parser.add_argument("--out", type=Path, required=True, help="the run's folder; resumed if used")
-    parser.add_argument("--model", default="default", help="whose latents it is to code")
-    parser.add_argument("--minutes", type=float, default=40.0, help="budget of the run")
-    parser.add_argument("--batch", type=int, default=6, help="crops per step")
-    parser.add_argument("--crop", type=int, default=128, help="side of a crop in pixels")
-    parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--init", type=Path, help="a prior folder to start from")
-    parser.add_argument("--exclude", type=Path, help="a text file of image paths to leave out")
-    parser.set_defaults(run=_train_prior)
-
-
-def _add_export(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("export", help="a run's weights to a model folder")
-    parser.add_argument("run_folder", type=Path)
-    parser.add_argument("model_folder", type=Path)
-    parser.add_argument("--summary", required=True, help="one sentence on the model")
-    parser.set_defaults(run=_export)
-
-
 def _add_coder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--coder", choices=tuple(CODER_NAMES.values()), default="brotli", help="entropy coder"
+        "--coder", choices=tuple(CODER_NAMES.values()), help="entropy coder; by default Brotli"
     )
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="default", help="a bundled model or a model folder")
+    parser.add_argument(
+        "--model",
+        default="default",
+        help="a bundled model, a model folder, a diffusers VAE's folder, or hub:OWNER/NAME",
+    )
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
@@ -177,9 +134,11 @@ def _compress(options: argparse.Namespace) -> None:
     for notice in loaded.notices:
         print(f"note: {notice}", file=sys.stderr)
 
-    from .codec import Codec
+    from .codec import TensorCodec, load_codec
 
-    codec = Codec.load(options.model, options.coder)
+    codec = load_codec(options.model, options.coder)
+    if isinstance(codec, TensorCodec) and not codec.restores:
+        print("note: this model has no restoration network", file=sys.stderr)
     latents = codec.encode(loaded.pixels)
     if options.bpp is not None or options.psnr is not None:
         data, levels = _search(codec, latents, loaded.pixels, options)
@@ -194,7 +153,7 @@ def _compress(options: argparse.Namespace) -> None:
 
 
 def _search(
-    codec: Codec, latents: Latents, pixels: np.ndarray, options: argparse.Namespace
+    codec: AnyCodec, latents: Any, pixels: np.ndarray, options: argparse.Namespace
 ) -> tuple[bytes, int]:
     from tqdm import tqdm
 
@@ -213,9 +172,14 @@ def _decompress(options: argparse.Namespace) -> None:
     check_target(options.output, options.force)
     data = _read_limited(options.file)
 
-    from .codec import decompress
+    from .codec import decompress, load_codec
 
-    pixels = decompress(data, restore=not options.no_restore)
+    restore = not options.no_restore
+    if options.model is None:
+        pixels = decompress(data, restore)
+    else:
+        codec = load_codec(options.model)
+        pixels = codec.decode(codec.unpack(data), restore)
     write_image(options.output, pixels, options.force)
     print(f"{options.output}: {pixels.shape[1]} x {pixels.shape[0]}")
 
@@ -242,7 +206,7 @@ def _info(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from .codec import Codec
+    from .codec import load_codec
     from .files import check_target, find_images
     from .images import read_image, write_bytes_atomically
     from .peers import peer_by_name
@@ -252,10 +216,11 @@ def _evaluate(options: argparse.Namespace) -> None:
     for path in (options.json, options.csv):
         if path is not None:
             check_target(path, options.force)
-    levels = [check_levels(n) for n in sorted(set(options.levels))]
     peers = [peer_by_name(name) for name in options.peers]
     paths = find_images([options.folder])
-    codec = Codec.load(options.model, options.coder)
+    codec = load_codec(options.model, options.coder)
+    limits = codec.min_levels, codec.max_levels
+    levels = [check_levels(n, *limits) for n in sorted(set(options.levels))]
     total = len(paths) * (2 * len(levels) + sum(len(peer.sweep) for peer in peers))
     with tqdm(total=total, desc="Evaluating", unit=" points") as bar:
         images = ((path.name, read_image(path).pixels) for path in paths)
@@ -265,65 +230,6 @@ def _evaluate(options: argparse.Namespace) -> None:
         write_bytes_atomically(options.json, evaluation.to_json().encode(), options.force)
     if options.csv is not None:
         write_bytes_atomically(options.csv, evaluation.to_csv().encode(), options.force)
-
-
-def _train(options: argparse.Namespace) -> None:
-    try:
-        from .training.loop import TrainingOptions, train
-    except ImportError as error:
-        raise _needs_extra(error) from error
-    settings = TrainingOptions(
-        minutes=options.minutes,
-        steps=options.steps,
-        batch=options.batch,
-        crop=options.crop,
-        skeleton_share=options.skeleton_share,
-        finish_share=options.finish_share,
-        rate=options.rate,
-        seed=options.seed,
-        compile=options.compile,
-    )
-    exclude = _listed(options.exclude)
-    train(options.folders, options.out, settings, options.init, exclude, options.size)
-
-
-def _train_prior(options: argparse.Namespace) -> None:
-    from .models import resolve_folder
-
-    try:
-        from .training.prior_loop import PriorOptions, train_prior
-    except ImportError as error:
-        raise _needs_extra(error) from error
-    settings = PriorOptions(
-        minutes=options.minutes,
-        batch=options.batch,
-        crop=options.crop,
-        rate=options.rate,
-        seed=options.seed,
-    )
-    model, exclude = resolve_folder(options.model), _listed(options.exclude)
-    folder = train_prior(options.folders, model, options.out, settings, options.init, exclude)
-    print(f"{folder}: copy it into the model folder {model}")
-
-
-def _needs_extra(error: ImportError) -> ParameterError:
-    return ParameterError(
-        f"Training needs the package {error.name}; install the project with its extra 'train'."
-    )
-
-
-def _listed(path: Path | None) -> list[Path]:
-    """The paths in a text file, one a line; none without a file."""
-    if path is None:
-        return []
-    return [Path(line) for line in path.read_text().splitlines() if line.strip()]
-
-
-def _export(options: argparse.Namespace) -> None:
-    from .models import export_model
-
-    info = export_model(options.run_folder / "model", options.model_folder, options.summary)
-    print(f"{options.model_folder}: model {info.name}, id {info.id}")
 
 
 def _read_limited(path: Path) -> bytes:

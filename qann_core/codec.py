@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -18,12 +18,14 @@ from .images import check_pixels
 from .limits import MAX_LEVELS, MIN_LEVELS
 from .models import (
     DEFAULT_MODEL,
+    WAVELET_VAE,
     coder_names,
     has_prior,
     load_networks,
     model_by_id,
     prior_folder,
     resolve_folder,
+    vae_class,
 )
 from .quantization import (
     QuantizedLatents,
@@ -33,6 +35,7 @@ from .quantization import (
     step_for_levels,
 )
 from .restoration import QannUNet
+from .tensor_codec import TensorCodec
 from .vae import WaveletVAE
 from .wavelet import Pyramid
 
@@ -90,7 +93,7 @@ class Codec:
         """Loads a bundled model by name, or a model folder; ``coder`` as above.
 
         Raises:
-            ModelError: when it is not there or cannot be used.
+            ModelError: when it is not there, cannot be used, or has another kind of VAE.
         """
         folder = resolve_folder(model)
         return cls(*load_networks(folder), folder, coder)
@@ -160,10 +163,15 @@ class Codec:
 
         Raises:
             BitstreamError: when it is not one, is damaged, or needs a newer version.
-            ModelError: when it needs a prior that is not here, or this machine cannot use it.
+            ModelError: when it needs a prior that is not here, this machine cannot use it, or it
+                was made with a VAE of one latent tensor.
         """
         uses_prior = bitstream.read_header(data).coder == "prior"
-        return bitstream.unpack(data, self.prior if uses_prior and self.has_prior else None)
+        prior = self.prior if uses_prior and self.has_prior else None
+        quantized = bitstream.unpack(data, prior)
+        if not isinstance(quantized, QuantizedLatents):
+            raise self._wrong_model(quantized.model_id)
+        return quantized
 
     @torch.inference_mode()
     def decode(self, quantized: QuantizedLatents, restore: bool = True) -> np.ndarray:
@@ -242,9 +250,12 @@ class Codec:
     def check_model(self, model_id: str) -> None:
         """Raises ModelError unless ``model_id`` names this codec's weights."""
         if model_id != self.model_id:
-            raise ModelError(
-                f"The file was made with model {model_id}; this codec has model {self.model_id}."
-            )
+            raise self._wrong_model(model_id)
+
+    def _wrong_model(self, made_with: str) -> ModelError:
+        return ModelError(
+            f"The file was made with model {made_with}; this codec has model {self.model_id}."
+        )
 
 
 class EncodedCodec(Codec):
@@ -257,6 +268,55 @@ class EncodedCodec(Codec):
     def encode(self, pixels: np.ndarray) -> Latents:
         """The latents given; ``pixels`` are those of their image."""
         return self._latents
+
+
+class AnyCodec(Protocol):
+    """What ``Codec`` and ``TensorCodec`` both offer; each has latents of its own kind."""
+
+    min_levels: int
+    max_levels: int
+    model_id: str
+
+    @property
+    def coders(self) -> tuple[str, ...]:
+        """Names of the entropy coders that can pack its latents, the default one first."""
+
+    def encode(self, pixels: np.ndarray) -> Any:
+        """Image, uint8 (H, W, 3), to latents, which have a ``height`` and a ``width``."""
+
+    def quantize(self, latents: Any, levels: int) -> Any:
+        """Latents to integers, at most N = ``levels`` distinct ones."""
+
+    def pack(self, latents: Any, levels: int, coder: str | None = None) -> bytes:
+        """Latents to the bytes of a .qann file, with one of ``coders``."""
+
+    def unpack(self, data: bytes) -> Any:
+        """The bytes of a .qann file to integers."""
+
+    def decode(self, quantized: Any, restore: bool = True) -> np.ndarray:
+        """Integers to an image, uint8 (H, W, 3)."""
+
+
+def load_codec(model: str | Path = DEFAULT_MODEL, coder: str | None = None) -> AnyCodec:
+    """The codec of any model: the class of its VAE tells which.
+
+    Args:
+        model: a bundled model's name, a model folder, a VAE's folder, or ``hub:OWNER/NAME``.
+        coder: name of the entropy coder of the files that it makes, by default the model's first.
+
+    Raises:
+        ModelError: when it is not there or cannot be used.
+        ParameterError: when the model has no such coder.
+    """
+    folder = resolve_folder(model)
+    names = coder_names(folder)
+    if coder is not None and coder not in names:
+        raise ParameterError(
+            f"Model {folder.name} has no coder {coder!r}; it has: {', '.join(names)}."
+        )
+    if vae_class(folder) == WAVELET_VAE:
+        return Codec.load(folder, coder or names[0])
+    return TensorCodec.load(folder)
 
 
 def compress(pixels: np.ndarray, levels: int = 96) -> bytes:
@@ -281,8 +341,8 @@ def decompress(data: bytes, restore: bool = True) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def _cached(model: str) -> Codec:
-    return Codec.load(model)
+def _cached(model: str) -> AnyCodec:
+    return load_codec(model)
 
 
 @cache

@@ -86,13 +86,13 @@ def _code_bands(
                     expect = contexts.for_detail(channel, shape[1:])
                 else:
                     expect = contexts.for_residual(channel, scale)
-                _code_plane(io, expect, bands[index][channel] if bands else None, band[channel])
+                code_plane(io, expect, bands[index][channel] if bands else None, band[channel])
                 contexts.learn(channel, np.minimum(np.abs(band[channel]), CLIP).astype(np.int16))
             yield index, channel, band
         contexts.next_band(shape[0])
 
 
-def _code_plane(
+def code_plane(
     io: Writer | Reader, expect: Expectation, values: np.ndarray | None, plane: np.ndarray
 ) -> None:
     """Fills ``plane`` (H, W) pass by pass with what ``io`` writes or reads."""
@@ -182,7 +182,7 @@ def _read_bands(payload: bytes, shapes: Shapes) -> tuple[Bands, list[list[float]
     return tuple(bands), bits
 
 
-CODER_NAMES = {1: "brotli", 2: "prior"}
+CODER_NAMES = {1: "brotli", 2: "prior", 3: "brotli-tensor"}
 """Every entropy coder's id in the file, and its name."""
 
 

@@ -1,7 +1,9 @@
 """The trained weights that ship with the codec: finding, checking and loading them.
 
 A model is a folder with ``model.json`` (name, id, what it is), ``vae/`` and ``qann/`` (each a
-diffusers folder: config.json and a safetensors file). The id is a digest of both, so a file that
+diffusers folder: config.json and a safetensors file). The class that ``vae/config.json`` names
+tells which codec it is for: ``WaveletVAE``, or a VAE of one latent tensor, which may also be used
+alone, from a folder or from the hub, without ``qann/``. The id is a digest of all, so a file that
 names it can only be decoded with exactly these weights. A model may also have ``prior/``, for the
 entropy coder of that name, which has an id of its own. Nothing here imports torch until weights
 are loaded.
@@ -11,25 +13,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import ModelError
 
 if TYPE_CHECKING:
     from .restoration import QannUNet
+    from .tensor_vae import TensorVAE
     from .vae import WaveletVAE
 
 DEFAULT_MODEL = "default"
+WAVELET_VAE = "WaveletVAE"
 
-_HASHED = (
-    "vae/config.json",
-    "vae/diffusion_pytorch_model.safetensors",
-    "qann/config.json",
-    "qann/diffusion_pytorch_model.safetensors",
-)
+HUB_PREFIX = "hub:"
+"""What a model's name starts with when its VAE is to be fetched from the Hugging Face hub."""
+
+CONFIG = "config.json"
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+"""The two files of a network saved by diffusers."""
+
+_HASHED = (f"vae/{CONFIG}", f"vae/{WEIGHTS}", f"qann/{CONFIG}", f"qann/{WEIGHTS}")
 
 
 @dataclass(frozen=True)
@@ -76,35 +83,84 @@ def model_by_id(identifier: str) -> ModelInfo:
     )
 
 
-def folder_digest(folder: Path) -> str:
+def folder_digest(folder: Path, names: Sequence[str] = _HASHED) -> str:
     """The id of the weights in a model folder: 8 hexadecimal digits of a SHA-256.
 
     Raises:
         ModelError: when a file is missing; only safetensors weights are read, never pickles.
     """
     digest = hashlib.sha256()
-    for name in _HASHED:
+    for name in names:
         try:
             digest.update((folder / name).read_bytes())
         except OSError as error:
             raise ModelError(
                 f"{folder} is not a model folder: {name} cannot be read "
-                "(safetensors weights of both networks are needed)."
+                "(only safetensors weights are loaded)."
             ) from error
     return digest.hexdigest()[:8]
 
 
 def resolve_folder(model: str | Path) -> Path:
-    """The folder of a bundled model's name, or of a path to one.
+    """The folder of a bundled model's name, of a path to one or to a VAE alone, or of a hub id.
+
+    ``hub:OWNER/NAME`` or ``hub:OWNER/NAME/FOLDER`` fetches a diffusers VAE from the hub, once;
+    nothing else ever uses the network.
 
     Raises:
-        ModelError: when there is neither.
+        ModelError: when there is none of them.
     """
+    if str(model).startswith(HUB_PREFIX):
+        return _fetch_vae(str(model).removeprefix(HUB_PREFIX))
     for folder in (models_folder() / str(model), Path(model)):
-        if (folder / "vae").is_dir():
+        if (folder / "vae").is_dir() or (folder / "config.json").is_file():
             return folder
     known = ", ".join(info.name for info in bundled_models()) or "none"
-    raise ModelError(f"There is no model {str(model)!r}; give a folder or one of: {known}.")
+    raise ModelError(
+        f"There is no model {str(model)!r}; give a folder, hub:OWNER/NAME or one of: {known}."
+    )
+
+
+def _fetch_vae(repository: str) -> Path:
+    """Downloads config.json and the safetensors of a diffusers VAE; returns their folder."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    owner, name, subfolder = [*repository.split("/", 2), "", ""][:3]
+    try:
+        for file in (CONFIG, WEIGHTS):
+            path = hf_hub_download(f"{owner}/{name}", file, subfolder=subfolder or None)
+    except LocalEntryNotFoundError as error:
+        raise ModelError(
+            f"{HUB_PREFIX}{repository} is not in the local cache and cannot be fetched: the hub "
+            "cannot be reached; check the network, or give a folder."
+        ) from error
+    except EntryNotFoundError as error:
+        raise ModelError(
+            f"{HUB_PREFIX}{repository} has no {file}; give a diffusers VAE with safetensors "
+            "weights, with its folder where that is not the repository's root."
+        ) from error
+    except (OSError, ValueError) as error:  # the hub's own errors and those of the network
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{HUB_PREFIX}{repository} cannot be fetched: {reason}") from error
+    return Path(path).parent
+
+
+def vae_class(folder: Path) -> str:
+    """The name of the class of a model folder's VAE, as its config.json says.
+
+    Raises:
+        ModelError: when there is no such file, or it does not say.
+    """
+    file = _vae_folder(folder) / CONFIG
+    try:
+        return str(json.loads(file.read_text())["_class_name"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{file} is not the configuration of a diffusers VAE.") from error
+
+
+def _vae_folder(folder: Path) -> Path:
+    return folder / "vae" if (folder / "vae").is_dir() else folder
 
 
 def prior_folder(folder: Path) -> Path:
@@ -114,6 +170,8 @@ def prior_folder(folder: Path) -> Path:
 
 def coder_names(folder: Path) -> tuple[str, ...]:
     """Names of the entropy coders that a model's latents can be packed with, the default first."""
+    if vae_class(folder) != WAVELET_VAE:
+        return ("brotli-tensor",)
     return ("brotli", "prior") if has_prior(folder) else ("brotli",)
 
 
@@ -135,30 +193,85 @@ def load_networks(folder: Path) -> tuple[WaveletVAE, QannUNet, str]:
     Raises:
         ModelError: when files are missing, damaged or not what ``model.json`` says.
     """
-    identifier = folder_digest(folder)
-    manifest = folder / "model.json"
-    if manifest.exists() and json.loads(manifest.read_text())["id"] != identifier:
-        raise ModelError(f"The weights in {folder} are not those that its model.json names.")
-
-    import torch
+    identifier = _checked_digest(folder, _HASHED)
+    kind = vae_class(folder)
+    if kind != "WaveletVAE":
+        raise ModelError(f"The VAE in {folder} is a {kind}; load it with load_codec.")
 
     from .restoration import QannUNet
     from .vae import WaveletVAE
 
+    return _load(WaveletVAE, folder / "vae"), _load(QannUNet, folder / "qann"), identifier
+
+
+def load_tensor_networks(folder: Path) -> tuple[TensorVAE, QannUNet | None, str]:
+    """A VAE with one latent tensor and its restoration network, or None where there is none.
+
+    Args:
+        folder: a model folder, whose ``qann/`` may be missing, or a VAE's own.
+
+    Raises:
+        ModelError: when files are missing, damaged, not safetensors, not what ``model.json``
+            says, or do not fit together.
+    """
+    has_restorer = (folder / "qann").is_dir()
+    names = [name for name in _HASHED if has_restorer or name.startswith("vae/")]
+    if _vae_folder(folder) == folder:
+        names = [name.removeprefix("vae/") for name in names]
+    identifier = _checked_digest(folder, names)
+
+    from .restoration import QannUNet
+    from .tensor_vae import latent_channels
+
+    vae = load_vae(folder)
+    qann = _load(QannUNet, folder / "qann") if has_restorer else None
+    if qann is not None and list(qann.config.band_channels) != [latent_channels(vae)]:
+        raise ModelError(
+            f"The networks in {folder} do not fit together: the VAE's latents have "
+            f"{latent_channels(vae)} channels, the restoration network's "
+            f"{list(qann.config.band_channels)}."
+        )
+    return vae, qann, identifier
+
+
+def load_vae(folder: Path) -> TensorVAE:
+    """The VAE of one latent tensor in a model folder or in its own; frozen, in inference mode.
+
+    Raises:
+        ModelError: when it is of another class, or cannot be loaded from safetensors.
+    """
+    from .tensor_vae import TENSOR_VAES
+
+    kind = vae_class(folder)
+    if kind not in TENSOR_VAES:
+        raise ModelError(f"The VAE in {folder} is a {kind}; use one of: {', '.join(TENSOR_VAES)}.")
+    return _load(TENSOR_VAES[kind], _vae_folder(folder))
+
+
+def _checked_digest(folder: Path, names: Sequence[str]) -> str:
+    """The digest of the files; ModelError where ``model.json`` names another."""
+    identifier = folder_digest(folder, names)
+    manifest = folder / "model.json"
+    if manifest.exists() and json.loads(manifest.read_text())["id"] != identifier:
+        raise ModelError(f"The weights in {folder} are not those that its model.json names.")
+    return identifier
+
+
+def _load(network: Any, folder: Path) -> Any:
+    """One network, float32, frozen, in inference mode; ModelError when it cannot be loaded."""
+    import torch
+
     try:
-        vae, qann = (
-            network.from_pretrained(
-                folder / part,
-                torch_dtype=torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                low_cpu_mem_usage=False,
-            ).eval()
-            for network, part in ((WaveletVAE, "vae"), (QannUNet, "qann"))
+        loaded = network.from_pretrained(
+            folder,
+            torch_dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            low_cpu_mem_usage=False,
         )
     except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
         raise ModelError(f"The weights in {folder} cannot be loaded: {error}") from error
-    return vae.requires_grad_(False), qann.requires_grad_(False), identifier
+    return loaded.eval().requires_grad_(False)
 
 
 def export_model(networks: Path, folder: Path, summary: str) -> ModelInfo:

@@ -44,19 +44,15 @@ class QuantizedLatents:
         return step_for_levels(float(self.levels))
 
 
-def check_levels(levels: int) -> int:
+def check_levels(levels: int, lowest: int = MIN_LEVELS, highest: int = MAX_LEVELS) -> int:
     """Returns N as an int.
 
     Raises:
-        ParameterError: when it is not a whole number from MIN_LEVELS to MAX_LEVELS.
+        ParameterError: when it is not a whole number from ``lowest`` to ``highest``.
     """
-    if (
-        isinstance(levels, bool)
-        or int(levels) != levels
-        or not (MIN_LEVELS <= levels <= MAX_LEVELS)
-    ):
+    if isinstance(levels, bool) or int(levels) != levels or not lowest <= levels <= highest:
         raise ParameterError(
-            f"levels is {levels}; it must be a whole number from {MIN_LEVELS} to {MAX_LEVELS}."
+            f"levels is {levels}; it must be a whole number from {lowest} to {highest}."
         )
     return int(levels)
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from .codec import Codec, Latents
+from .codec import AnyCodec
 from .errors import ParameterError
-from .limits import MAX_LEVELS, MIN_LEVELS
 from .metrics import bits_per_pixel, psnr
 
 
 def levels_for_bpp(
-    codec: Codec, latents: Latents, target: float, progress: Callable[[], object]
+    codec: AnyCodec, latents: Any, target: float, progress: Callable[[], object]
 ) -> tuple[bytes, int]:
     """The largest N whose file is at most ``target`` bits per pixel.
 
@@ -30,9 +30,10 @@ def levels_for_bpp(
         progress()
         return bits_per_pixel(len(files[levels]), latents.height, latents.width) > target
 
-    levels = _first(exceeds) - 1
-    if levels < MIN_LEVELS:
-        smallest = bits_per_pixel(len(files[MIN_LEVELS]), latents.height, latents.width)
+    lowest, highest = codec.min_levels, codec.max_levels
+    levels = _first(exceeds, lowest, highest) - 1
+    if levels < lowest:
+        smallest = bits_per_pixel(len(files[lowest]), latents.height, latents.width)
         raise ParameterError(
             f"{target} bits per pixel cannot be reached; this image needs at least {smallest:.3f}."
         )
@@ -40,8 +41,8 @@ def levels_for_bpp(
 
 
 def levels_for_psnr(
-    codec: Codec,
-    latents: Latents,
+    codec: AnyCodec,
+    latents: Any,
     pixels: np.ndarray,
     target: float,
     progress: Callable[[], object],
@@ -62,17 +63,18 @@ def levels_for_psnr(
         progress()
         return reached[levels] >= target
 
-    levels = _first(suffices)
-    if levels > MAX_LEVELS:
+    highest = codec.max_levels
+    levels = _first(suffices, codec.min_levels, highest)
+    if levels > highest:
         raise ParameterError(
-            f"{target} dB cannot be reached; this image gets at most {reached[MAX_LEVELS]:.2f} dB."
+            f"{target} dB cannot be reached; this image gets at most {reached[highest]:.2f} dB."
         )
     return codec.pack(latents, levels), levels
 
 
-def _first(holds: Callable[[int], bool]) -> int:
-    """The smallest N for which ``holds`` (false, then true), or MAX_LEVELS + 1 if for none."""
-    low, high = MIN_LEVELS, MAX_LEVELS + 1
+def _first(holds: Callable[[int], bool], lowest: int, highest: int) -> int:
+    """The smallest N for which ``holds`` (false, then true), or ``highest`` + 1 if for none."""
+    low, high = lowest, highest + 1
     while low < high:
         middle = (low + high) // 2
         if holds(middle):

@@ -104,18 +104,18 @@ def inverse(pyramid: Pyramid) -> Tensor:
     return torch.einsum("ij,bihw->bjhw", _rotation(low), low)
 
 
-def padded_size(height: int, width: int) -> tuple[int, int]:
-    """Image size (in pixels) rounded up to multiples of ``BLOCK``."""
-    return -(-height // BLOCK) * BLOCK, -(-width // BLOCK) * BLOCK
+def padded_size(height: int, width: int, multiple: int = BLOCK) -> tuple[int, int]:
+    """Image size (in pixels) rounded up to multiples of ``multiple``."""
+    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
 
 
-def pad(image: Tensor) -> Tensor:
+def pad(image: Tensor, multiple: int = BLOCK) -> Tensor:
     """Pads (B, C, H, W) at the right and bottom to ``padded_size``.
 
     By reflection, so that no edge is invented; by replication where the side is too small.
     """
     height, width = image.shape[-2:]
-    new_height, new_width = padded_size(height, width)
+    new_height, new_width = padded_size(height, width, multiple)
     for dim, extra, size in ((-1, new_width - width, width), (-2, new_height - height, height)):
         if extra:
             amounts = (0, extra, 0, 0) if dim == -1 else (0, 0, 0, extra)

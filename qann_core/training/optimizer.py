@@ -17,6 +17,9 @@ PRIOR_RATE = 1e-2
 
 WARM_UP_STEPS = 50
 
+_OUTER_LAYERS = ("stems", "embedding", "film", "conv_in", "conv_out")
+"""Parts of the names of first and last layers and of embeddings, diffusers' names included."""
+
 
 @dataclass(frozen=True)
 class _Shadow:
@@ -36,8 +39,9 @@ class HybridOptimizer:
 
     def __init__(self, objective: nn.Module, head_rate: float = HEAD_RATE) -> None:
         hidden, rest, heads, prior = [], [], [], []
-        for name, parameter in objective.named_parameters():
-            outer = any(part in name for part in ("stems", "embedding", "film"))
+        trained = [(n, p) for n, p in objective.named_parameters() if p.requires_grad]
+        for name, parameter in trained:
+            outer = any(part in name for part in _OUTER_LAYERS)
             if "prior" in name:
                 prior.append(parameter)
             elif ".heads." in name:
@@ -61,7 +65,7 @@ class HybridOptimizer:
             {"params": prior, "lr": PRIOR_RATE, "base": PRIOR_RATE},
         ]
         self._adam = torch.optim.Adam(groups, betas=(0.9, 0.99))
-        self._clipped = [p for p in objective.parameters()]
+        self._clipped = [parameter for _, parameter in trained]
 
     def step(self, factor: float) -> float:
         """One update with all learning rates times ``factor``; returns the gradients' norm.
