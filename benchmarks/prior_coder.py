@@ -13,7 +13,7 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -32,10 +32,10 @@ TIMES = ("planar, code", "grouped, code", "grouped, decode", "prior, code", "pri
 _Result = TypeVar("_Result")
 
 
-def timed(function: Callable[[], _Result]) -> tuple[_Result, float]:
+def timed(function: Callable[..., _Result], *arguments: Any) -> tuple[_Result, float]:
     """What a call returns, and how many seconds it took."""
     started = time.perf_counter()
-    return function(), time.perf_counter() - started
+    return function(*arguments), time.perf_counter() - started
 
 
 def main() -> None:
@@ -59,15 +59,11 @@ def main() -> None:
         for row, levels in enumerate(options.levels):
             bands = codec.quantize(latents, levels).bands
             shapes = [band.shape for band in bands]
-            sizes[row, column, 0], seconds[row, column, 0] = timed(lambda b=bands: planar(b))
+            sizes[row, column, 0], seconds[row, column, 0] = timed(planar, bands)
             for index, coder in ((1, grouped), (2, prior)):
-                place = 2 * index - 1
-                payload, seconds[row, column, place] = timed(
-                    lambda c=coder, b=bands, n=levels: c.encode(b, n)
-                )
-                decoded, seconds[row, column, place + 1] = timed(
-                    lambda c=coder, p=payload, s=shapes, n=levels: c.decode(p, s, n)
-                )
+                payload, coding = timed(coder.encode, bands, levels)
+                decoded, decoding = timed(coder.decode, payload, shapes, levels)
+                seconds[row, column, 2 * index - 1 : 2 * index + 1] = coding, decoding
                 sizes[row, column, index] = len(payload)
                 if not all(np.array_equal(a, b) for a, b in zip(decoded, bands, strict=True)):
                     raise SystemExit(f"{path} does not decode to the same integers.")
