@@ -5,7 +5,7 @@
 Three coders of the same integers: ``planar`` (plain Brotli, quality 11, one byte a coefficient,
 subbands whole: see symbol_layout.py), ``grouped`` (the codec's Brotli coder) and ``prior``. The
 prior's files are decoded and compared. Prints two Markdown tables of all images: mean bytes with
-the worst image's change, and CPU seconds of one thread to code and decode (to compress only for planar).
+the worst image's change, and CPU seconds of one thread to code and decode (planar is not decoded).
 All bytes of the coded integers count; the container's 24 are the same for all and do not.
 """
 
