@@ -43,6 +43,21 @@ def test_compress_info_decompress(
     assert np.array_equal(np.asarray(Image.open(output)), expected)
 
 
+def test_the_prior_coder(
+    picture: Path, codec: Codec, photo: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, packed = picture.with_suffix(".qann"), picture.with_name("prior.qann")
+    output, expected = picture.with_name("out.png"), codec.quantize(codec.encode(photo), 80)
+    assert run("compress", picture, plain, "--levels", 80) == 0
+    assert run("compress", picture, packed, "--levels", 80, "--coder", "prior") == 0
+    assert packed.stat().st_size < plain.stat().st_size
+    capsys.readouterr()
+    assert run("info", packed) == 0
+    assert "coder        prior" in capsys.readouterr().out
+    assert run("decompress", packed, output) == 0
+    assert np.array_equal(np.asarray(Image.open(output)), codec.decode(expected))
+
+
 def test_targets(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     packed = picture.with_suffix(".qann")
     assert run("compress", picture, packed, "--bpp", 1.5) == 0
@@ -111,7 +126,12 @@ def test_the_module_is_the_command_and_starts_without_torch(tmp_path: Path) -> N
     blocked.write_text("raise ImportError('torch must not be imported for this')")
     (tmp_path / "empty.qann").write_bytes(b"")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    for arguments, status in ((["--help"], 0), (["info", str(tmp_path / "empty.qann")], 2)):
+    prior_file = Path(__file__).parent / "golden" / "prior-flat.qann"
+    for arguments, status in (
+        (["--help"], 0),
+        (["info", str(tmp_path / "empty.qann")], 2),
+        (["info", str(prior_file)], 0),
+    ):
         done = subprocess.run(
             [sys.executable, "-m", "qann_core", *arguments],
             env=environment,
