@@ -12,7 +12,7 @@ import gradio as gr
 import numpy as np
 
 from qann_core import Codec
-from qann_core.codec import EncodedCodec, Latents
+from qann_core.codec import AnyCodec, EncodedCodec, Latents
 from qann_core.comparators import comparators, sweep_comparator
 from qann_core.comparators.told import FACTORS, sweep_told
 from qann_core.peers import Peer, available_peers
@@ -44,7 +44,7 @@ _REDRAW_SECONDS = 0.5
 class _Chosen:
     """The chosen model and coder for a sweep, with the encoder's work done already."""
 
-    codec: Codec
+    codec: AnyCodec
     latents: Latents
     choice: Choice
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from qann_core import Codec, ParameterError
-from qann_core.codec import Latents
+from qann_core import ParameterError, load_codec
+from qann_core.codec import AnyCodec, Latents
 from qann_core.models import DEFAULT_MODEL, bundled_models
 
 DEFAULT_CODER = "brotli"
 
-_codecs: dict[str, Codec] = {}
+_codecs: dict[str, AnyCodec] = {}
 _loading = threading.Lock()
 
 
@@ -37,7 +37,7 @@ def model_names() -> list[str]:
     return sorted(names, key=lambda name: name != DEFAULT_MODEL)
 
 
-def codec_of(model: str = DEFAULT_MODEL) -> Codec:
+def codec_of(model: str = DEFAULT_MODEL) -> AnyCodec:
     """The one codec of a bundled model in this process; it is safe to share between threads.
 
     There are a few bundled models of some megabytes each, so all may stay loaded.
@@ -50,7 +50,7 @@ def codec_of(model: str = DEFAULT_MODEL) -> Codec:
             if model not in model_names():
                 known = ", ".join(model_names())
                 raise ParameterError(f"There is no model {model!r} here; choose from: {known}.")
-            _codecs[model] = Codec.load(model)
+            _codecs[model] = load_codec(model)
         return _codecs[model]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from qann_core import ModelError, QannError
+from qann_core import ModelError, QannError, tensor_coder
 from qann_core.bitstream import HEADER_BYTES, Header, band_shapes, read_header
 from qann_core.entropy import coder_by_id
 from qann_core.models import model_by_id
@@ -45,11 +45,12 @@ def _header_table(header: Header) -> str:
         model = f"{header.model_id} ({model_by_id(header.model_id).name})"
     except ModelError:
         model = f"{header.model_id} (not installed)"
-    step = step_for_levels(header.levels)
+    is_tensor = header.coder_id == tensor_coder.ID  # whose step lies in the payload
+    step = "" if is_tensor else f"; step {step_for_levels(header.levels):.1f}"
     rows = [
         ("Container version", str(header.version), "which layout the file follows"),
         ("Size", f"{header.width} × {header.height}", "pixels"),
-        ("N", str(header.levels), f"distinct values allowed; step {step:.1f}"),
+        ("N", str(header.levels), f"distinct values allowed{step}"),
         ("Coder", f"{header.coder_id} ({header.coder})", "packs the integers into bytes"),
         ("Model", model, "names the weights that can decode it"),
         ("Payload", f"{header.payload_bytes:,} bytes", "the packed integers"),
@@ -59,7 +60,9 @@ def _header_table(header: Header) -> str:
 
 
 def bytes_by_part(data: bytes, header: Header) -> list[tuple[str, float]]:
-    """Where the file's bytes go: header, then the subbands, coarse to fine."""
+    """Where the file's bytes go: header, then the subbands, coarse to fine, or the one tensor."""
+    if header.coder_id == tensor_coder.ID:
+        return [("Header", float(HEADER_BYTES)), ("Latents", float(header.payload_bytes))]
     shapes = band_shapes(header.height, header.width)
     coder = coder_by_id(header.coder_id)
     bands = coder.bytes_by_band(data[HEADER_BYTES:], shapes, header.levels)

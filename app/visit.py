@@ -47,8 +47,10 @@ KEEP_SECONDS = 30 * 60
 
 
 def shared_codec() -> Codec:
-    """The default model's codec."""
-    return codec_of()
+    """The default model's codec, whose latents are a pyramid of wavelet subbands."""
+    codec = codec_of()
+    assert isinstance(codec, Codec)
+    return codec
 
 
 class LatentsPool:

@@ -16,6 +16,7 @@ from PIL import Image
 
 gr = pytest.importorskip("gradio")
 
+from diffusers import AutoencoderKL  # noqa: E402
 from gradio_client import Client, handle_file  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
@@ -34,6 +35,7 @@ from qann_core import (  # noqa: E402
 )
 from qann_core.metrics import psnr  # noqa: E402
 from qann_core.rate_distortion import Point  # noqa: E402
+from qann_core.restoration import QannUNet  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -141,6 +143,39 @@ def test_chosen_coder_packs_the_file(pixels, model_with_prior):
     assert read_header(one.result.data).coder == "prior"
     assert (one.result.restored == plain.restored).all()
     assert (decode_file(one.result.data) == plain.restored).all()
+
+
+@pytest.fixture
+def tensor_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An untrained model of one latent tensor, bundled beside the default one."""
+    vae = AutoencoderKL(block_out_channels=(8, 8), norm_num_groups=4, latent_channels=4,
+                        down_block_types=("DownEncoderBlock2D",) * 2,
+                        up_block_types=("UpDecoderBlock2D",) * 2)  # fmt: skip
+    qann = QannUNet(band_channels=(4,), band_levels=(0,), widths=(8, 8))
+    vae.save_pretrained(tmp_path / "run" / "model" / "vae")
+    qann.save_pretrained(tmp_path / "run" / "model" / "qann")
+    copytree(models.models_folder() / "default", tmp_path / "default")
+    models.export_model(tmp_path / "run" / "model", tmp_path / "tensor", "One tensor.")
+    monkeypatch.setattr(models, "models_folder", lambda: tmp_path)
+    models.bundled_models.cache_clear()
+    yield "tensor"
+    models.bundled_models.cache_clear()
+    choices._codecs.pop("tensor", None)
+
+
+def test_model_of_one_latent_tensor(pixels, tensor_model):
+    photo = visit.Photo("leaves", pixels[:64, :64])
+    one = visit.Visit(photo, visit.compress_photo(photo, 300))
+    *_, slider, coder = compare.change_model(
+        one, 300, tensor_model, "brotli", "quantized", "restored", False
+    )
+    assert one.result.levels == slider["value"] == slider["maximum"] == 256
+    assert coder["choices"] == [("Brotli", "brotli")]
+    assert (decode_file(one.result.data) == one.result.restored).all()
+    parts = dict(bytes_by_part(one.result.data, read_header(one.result.data)))
+    assert sum(parts.values()) == len(one.result.data)
+    points = list(curves.sweep(photo, curves.QUANTIZERS))
+    assert {point.codec for point in points} == {"quantized", "restored"}
 
 
 def test_coder_that_the_model_lacks_is_refused():
