@@ -276,7 +276,9 @@ def lie(anatomy: Anatomy, told: int) -> str:
         "</div>"
     ) + plates.plates(plates.plate(
         figure, "PSNR by the N that it was told",
-        f"PSNR over the N that the network is told; highest at {anatomy.levels}, the true one.",
+        "PSNR over the N that the network is told: "
+        + ", ".join(f"{decibels(value)} at {n}" for n, value in sorted(anatomy.told.items()))
+        + f"; the true N is {anatomy.levels}.",
     ))  # fmt: skip
 
 
