@@ -83,25 +83,29 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
             with gr.Tab(title, id=number, elem_id=f"stage-{number}") as stage_tab:
                 built.append(builder(visit, levels))
             tabs.append(stage_tab)
-    _wire(visit, tab, other, levels, tabs, built)
+    _wire(visit, tab, other, levels, tabs, Walk(built))
 
 
-def _wire(
-    visit: gr.State,
-    tab: gr.Tab,
-    other: CompareTab,
-    levels: gr.Slider,
-    tabs: list[gr.Tab],
-    stages: list[Stage],
-) -> None:
-    """The open stage follows the tabs and N; N is the Compare tab's too."""
-    present = gr.State(0)
-    inputs = [component for stage in stages for component in stage.inputs]
-    outputs = [component for stage in stages for component in stage.outputs]
+@dataclass(frozen=True)
+class Walk:
+    """All stages, of which one is open: listeners that draw it."""
 
-    def draw(visit: Visit, levels: int | None, number: int, *values: Any) -> list[Any]:
+    stages: list[Stage]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What all stages read."""
+        return [component for stage in self.stages for component in stage.inputs]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What all stages write."""
+        return [component for stage in self.stages for component in stage.outputs]
+
+    def draw(self, visit: Visit, levels: int, number: int, *values: Any) -> list[Any]:
+        """The open stage's outputs; the others' stay as they are."""
         update: list[Any] = []
-        for index, stage in enumerate(stages):
+        for index, stage in enumerate(self.stages):
             own, values = values[: len(stage.inputs)], values[len(stage.inputs) :]
             if index == number:
                 update += stage.render(_opened(visit, levels), *own)
@@ -109,34 +113,56 @@ def _wire(
                 update += [gr.skip()] * len(stage.outputs)
         return update
 
-    def enter(visit: Visit, number: int, *values: Any) -> list[Any]:
+    def enter(self, visit: Visit, number: int, *values: Any) -> list[Any]:
+        """The tab was opened: N and photo may have changed meanwhile."""
         _, result = visit.present()
-        return [result.levels, *draw(visit, result.levels, number, *values)]
+        return [result.levels, *self.draw(visit, result.levels, number, *values)]
 
-    def choose(number: int) -> Callable[..., list[Any]]:
+    def choose(self, number: int) -> Callable[..., list[Any]]:
+        """The listener that opens a stage."""
+
         def chosen(visit: Visit, levels: int | None, *values: Any) -> list[Any]:
-            return [number, *stages[number].render(_opened(visit, levels), *values)]
+            return [number, *self.stages[number].render(_opened(visit, levels), *values)]
 
         return chosen
 
-    def follow(visit: Visit, levels: int | None, *view: Any) -> Any:
+    def move(self, visit: Visit, levels: int | None, number: int, *values: Any) -> list[Any]:
+        """N was moved here: the N to follow, or None, and the open stage."""
         _, result = visit.present()
-        wanted = compare.within(levels, result.levels)
-        if wanted == result.levels:
-            return gr.skip()
-        return [*compare.slide(visit, wanted, *view), wanted]
+        moved = compare.within(levels, result.levels)
+        if moved == result.levels:  # the number field reports a release when it is left, too
+            return [None, *[gr.skip()] * len(self.outputs)]
+        return [moved, *self.draw(visit, moved, number, *values)]
 
-    tab.select(toasted(enter), [visit, present, *inputs], [levels, *outputs], **_EVENTS)
-    moved = levels.release(toasted(draw), [visit, levels, present, *inputs], outputs, **_EVENTS)
+
+def _follow(visit: Visit, moved: int | None, *view: Any) -> Any:
+    """The Compare tab at the N that was chosen here."""
+    _, result = visit.present()
+    if moved is None or moved == result.levels:
+        return gr.skip()
+    return [*compare.slide(visit, moved, *view), moved]
+
+
+def _wire(
+    visit: gr.State, tab: gr.Tab, other: CompareTab, levels: gr.Slider, tabs: list[gr.Tab],
+    walk: Walk,
+) -> None:  # fmt: skip
+    """The open stage follows the tabs and N; N is the Compare tab's too."""
+    present, wanted = gr.State(0), gr.State()
+    inputs, outputs = walk.inputs, walk.outputs
+    tab.select(toasted(walk.enter), [visit, present, *inputs], [levels, *outputs], **_EVENTS)
+    moving = levels.release(
+        toasted(walk.move), [visit, levels, present, *inputs], [wanted, *outputs], **_EVENTS
+    )
     view = [other.left, other.right, other.show_maps]
-    moved.then(
-        toasted(follow), [visit, levels, *view], [*compare.result_outputs(other), other.levels],
+    moving.then(
+        toasted(_follow), [visit, wanted, *view], [*compare.result_outputs(other), other.levels],
         **_EVENTS | {"show_progress": "hidden"},
     )  # fmt: skip
-    for number, (stage_tab, stage) in enumerate(zip(tabs, stages, strict=True)):
+    for number, (stage_tab, stage) in enumerate(zip(tabs, walk.stages, strict=True)):
         stage_tab.select(
-            toasted(choose(number)), [visit, levels, *stage.inputs], [present, *stage.outputs],
-            **_EVENTS,
+            toasted(walk.choose(number)), [visit, levels, *stage.inputs],
+            [present, *stage.outputs], **_EVENTS,
         )  # fmt: skip
 
 
