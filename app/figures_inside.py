@@ -206,8 +206,9 @@ def symbols(values: np.ndarray, counts: np.ndarray) -> Figure:
     axes.set_yscale("log")
     axes.bar(values, np.maximum(counts, 0.5), bottom=0.5, color=REDUCED, width=0.75)
     ticks = values[::2]
-    ends = {int(values[0]): f"≤{values[0]}", int(values[-1]): f"≥{values[-1]}"}
-    axes.set_xticks(ticks, [ends.get(int(tick), str(tick)) for tick in ticks])
+    signs = {int(values[0]): "≤", int(values[-1]): "≥"}
+    names = [f"{signs.get(int(tick), '')}{tick}".replace("-", "−") for tick in ticks]
+    axes.set_xticks(ticks, names)
     axes.set_xlabel("integer", fontsize=11)
     axes.set_ylabel("how often", fontsize=11)
     axes.grid(axis="x", visible=False)
@@ -219,15 +220,16 @@ def packings(names: Sequence[str], sizes: Sequence[float], kinds: Sequence[str])
     figure = _figure(3.4)
     axes = _axes(figure)
     places = np.arange(len(names))
-    axes.barh(places, sizes, color=[_KINDS[kind] for kind in kinds], height=0.62)
-    for place, size in zip(places, sizes, strict=True):
-        axes.annotate(f"{size / 1000:.1f}", (size, place), (4, 0), textcoords="offset points",
-                      va="center", color=INK, fontsize=11)  # fmt: skip
+    in_kb = [size / 1000 for size in sizes]
+    axes.barh(places, in_kb, color=[_KINDS[kind] for kind in kinds], height=0.62)
+    for place, size in zip(places, in_kb, strict=True):
+        axes.annotate(f"{size:.2f}" if size < 10 else f"{size:.1f}", (size, place), (4, 0),
+                      textcoords="offset points", va="center", color=INK, fontsize=11)  # fmt: skip
     axes.set_yticks(places, names)
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.18 * max(sizes))
+    axes.set_xlim(0, 1.2 * max(in_kb))
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("bytes", fontsize=11)
+    axes.set_xlabel("kB (1000 bytes)", fontsize=11)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     return figure
 

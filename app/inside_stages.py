@@ -202,7 +202,7 @@ def brotli(anatomy: Anatomy) -> str:
                            [p.kind for p in found]),
             "The same integers, packed in other ways",
             f"Bars of bytes: {sizes}.",
-            "In kB. Blue: general compressors, a byte an integer, plane after plane. Grey: the "
+            "Blue: general compressors, a byte an integer, plane after plane. Grey: the "
             "zero-order entropy, each plane's frequencies themselves not counted. Orange: this "
             "codec.",
         ),
