@@ -114,6 +114,12 @@ def histogram(before: np.ndarray, reduced: np.ndarray, restored: np.ndarray) -> 
     return figure
 
 
+def signed_decibels(gain: float) -> str:
+    """A gain in dB with its sign, and none where it rounds to zero."""
+    text = f"{gain:+.2f} dB".replace("-", "−")
+    return text[1:] if text[1:] == "0.00 dB" else text
+
+
 def _legend(figure: Figure, axes: Axes, columns: int) -> None:
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False,
@@ -121,7 +127,7 @@ def _legend(figure: Figure, axes: Axes, columns: int) -> None:
 
 
 def staircase(offset: float) -> Figure:
-    """The mapping from a latent to its integer, with the dead zone shaded.
+    """The mapping from a latent to its integer, with what becomes zero (the dead zone) shaded.
 
     Args:
         offset: a magnitude m, in steps, becomes floor(m + offset).
@@ -130,7 +136,7 @@ def staircase(offset: float) -> Figure:
     figure = _figure(3.3)
     axes = _axes(figure)
     zone = 1 - offset
-    axes.axvspan(-zone, zone, color=REDUCED, alpha=0.2, lw=0, label=f"dead zone ±{zone:.2f}")
+    axes.axvspan(-zone, zone, color=REDUCED, alpha=0.2, lw=0, label=f"becomes 0: ±{zone:.2f}")
     axes.plot(x, x, "--", color=BEFORE, lw=1.2, label="no rounding")
     axes.plot(
         x, np.sign(x) * np.floor(np.abs(x) + offset), color=REDUCED, lw=2.2, label="integer q"
@@ -243,7 +249,7 @@ def gains(names: Sequence[str], before: np.ndarray, after: np.ndarray) -> Figure
     axes.barh(places + 0.19, after, height=0.36, color=RESTORED, label="restored")
     for place, a, b in zip(places, before, after, strict=True):
         gain = 10 * np.log10(a / b) if a > 0 and b > 0 else 0.0
-        axes.annotate(f"{gain:+.2f} dB", (max(a, b), place), (5, 0), textcoords="offset points",
+        axes.annotate(signed_decibels(gain), (max(a, b), place), (5, 0), textcoords="offset points",
                       va="center", color=INK, fontsize=11)  # fmt: skip
     axes.set_yticks(places, names)
     axes.invert_yaxis()
@@ -262,8 +268,14 @@ def told(psnr: Mapping[int, float], levels: int, quantized: float) -> Figure:
     axes.axhline(quantized, color=REDUCED, ls="--", lw=1.6, label="no network")
     axes.axvline(levels, color=INK, ls=":", lw=1.4)
     ordered = sorted(psnr)
+    bottom = max(min(*psnr.values(), quantized), max(psnr.values()) - 3) - 0.12
     axes.plot(ordered, [psnr[n] for n in ordered], "o-", color=RESTORED, lw=1.8, ms=6,
               label="restored")  # fmt: skip
+    for n in ordered:  # a collapse would squeeze all the rest together
+        if psnr[n] < bottom:
+            axes.annotate(f"↓ {psnr[n]:.1f} dB", (n, bottom), (6, 6), textcoords="offset points",
+                          color=INK, fontsize=10)  # fmt: skip
+    axes.set_ylim(bottom, max(*psnr.values(), quantized) + 0.12)
     ticks = [levels / 4, levels / 2, levels, 2 * levels, 4 * levels]
     axes.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])
     axes.minorticks_off()

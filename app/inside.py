@@ -224,7 +224,7 @@ def _diversity(visit: gr.State, levels: gr.Slider) -> Stage:
     head = _html("stage-diversity-head", 110)
     subband = gr.Dropdown(
         [("The clearest at this N", _CLEAREST), *_NAMES], value=_CLEAREST, label="Subband",
-        elem_id="diversity-subband", elem_classes="narrow",
+        elem_id="diversity-subband",
     )  # fmt: skip
     body = _html("stage-diversity", 900)
 
@@ -244,7 +244,7 @@ def _restoration(visit: gr.State, levels: gr.Slider) -> Stage:
     body = _html("stage-qann", 900)
     with gr.Row():
         with gr.Column(min_width=320):
-            gr.HTML(f"<h3>Lie to the network</h3><p class='stage-text'>{words.LIE}</p>")
+            gr.HTML(plates.heading("Lie to the network", words.LIE), elem_classes="stage")
             with gr.Row(elem_classes="controls"):
                 told = gr.Slider(
                     4, 400, value=96, step=1, label="N that the network is told", buttons=[],
@@ -253,7 +253,7 @@ def _restoration(visit: gr.State, levels: gr.Slider) -> Stage:
                 ask = gr.Button("Tell it nine", size="sm", min_width=110, elem_id="tell-nine")
             lied = _html("lie", 360)
         with gr.Column(min_width=320):
-            gr.HTML(f"<h3>Attention</h3><p class='stage-text'>{words.ATTENTION}</p>")
+            gr.HTML(plates.heading("Attention", words.ATTENTION), elem_classes="stage")
             with gr.Row():
                 column = gr.Number(-1, label="Column", precision=0, min_width=90, elem_id="column")
                 row = gr.Number(-1, label="Row", precision=0, min_width=90, elem_id="row")

@@ -155,7 +155,7 @@ def diversity(anatomy: Anatomy, chosen: Subband) -> str:
     stairs = plates.plate(
         drawn.staircase(0.5 if chosen.band == 0 else ROUNDING_OFFSET),
         "From latent to integer",
-        "A staircase: each step of the input becomes one integer; around zero the tread is wider.",
+        "A staircase: each step of the input becomes one integer; what becomes 0 is shaded.",
     )
     errors = plates.plate(
         drawn.errors_in_bin(found.true[busy], (found.before - found.restored)[busy]),
@@ -230,7 +230,8 @@ def restoration(anatomy: Anatomy) -> str:
     widths = list(config.widths)
     scales = [2 ** (level + 1) for level in range(len(widths))]
     return plates.head(
-        f"{after - before:+.2f} dB", f"from {decibels(before)} to {decibels(after)}, for no byte",
+        drawn.signed_decibels(after - before),
+        f"from {decibels(before)} to {decibels(after)}, for no byte",
         words.QANN,
     ) + plates.plates(
         plates.plate(
@@ -315,7 +316,7 @@ def roads(anatomy: Anatomy) -> str:
         (road.label, count(road.n_bytes), decibels(road.psnr), f"{road.ssim:.4f}") for road in found
     ]
     best = max(found[2:], key=lambda road: road.psnr)
-    lead = f"{found[1].psnr - best.psnr:+.2f} dB".replace("-", "−")
+    lead = drawn.signed_decibels(found[1].psnr - best.psnr)
     return (
         plates.head(lead, f"uniform + QANN against {best.label}, at the same bytes", words.ROADS)
         + plates.plates(*crops, kind="five")
