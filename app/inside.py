@@ -175,7 +175,31 @@ def _image(visit: gr.State, levels: gr.Slider) -> Stage:
 
 
 def _brotli(visit: gr.State, levels: gr.Slider) -> Stage:
-    return Stage([], [_html("stage-brotli", 600)], lambda opened: [shown.brotli(opened)])
+    head = _html("stage-brotli-head", 110)
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=320):
+            body = _html("stage-brotli", 360)
+        with gr.Column(scale=1, min_width=280):
+            others = _html("packings", 360)
+    _afterwards(visit, levels, body, others, shown.other_packings)
+    render = _together(shown.brotli_head, shown.brotli)
+    return Stage([], [head, body], render)
+
+
+def _together(*parts: Callable[[Anatomy], str]) -> Callable[[Anatomy], list[Any]]:
+    return lambda opened: [part(opened) for part in parts]
+
+
+def _afterwards(
+    visit: gr.State, levels: gr.Slider, first: gr.HTML, second: gr.HTML,
+    render: Callable[[Anatomy], str],
+) -> None:  # fmt: skip
+    """What takes longer than a stage may: made when the rest of the stage is on screen."""
+
+    def listen(visit: Visit, levels: int | None) -> str:
+        return render(_opened(visit, levels))
+
+    first.change(toasted(listen), [visit, levels], second, **_EVENTS)
 
 
 def _synthesis(visit: gr.State, levels: gr.Slider) -> Stage:
@@ -183,7 +207,9 @@ def _synthesis(visit: gr.State, levels: gr.Slider) -> Stage:
 
 
 def _roads(visit: gr.State, levels: gr.Slider) -> Stage:
-    return Stage([], [_html("stage-roads", 420)], lambda opened: [shown.roads(opened)])
+    head, body = _html("stage-roads-head", 110), _html("stage-roads", 420)
+    _afterwards(visit, levels, head, body, shown.roads)
+    return Stage([], [head], _together(shown.roads_head))
 
 
 def _latents(visit: gr.State, levels: gr.Slider) -> Stage:

@@ -148,7 +148,8 @@ def test_every_stage_shows_a_picture_with_words_for_it(opened):
         inside_stages.latents_head(opened) + inside_stages.latents_pictures(opened, chosen),
         inside_stages.latents_residual(opened),
         inside_stages.diversity_head(opened) + inside_stages.diversity(opened, chosen),
-        inside_stages.brotli(opened),
+        inside_stages.brotli_head(opened) + inside_stages.brotli(opened),
+        inside_stages.other_packings(opened),
         inside_stages.restoration(opened) + inside_stages.lie(opened, 2 * LEVELS),
         inside_stages.attention_picture(opened, 2, 3),
         inside_stages.synthesis(opened),
@@ -174,12 +175,19 @@ def test_flat_photo_has_a_walk_too():
         inside_stages.image,
         inside_stages.latents_head,
         inside_stages.diversity_head,
-        inside_stages.brotli,
+        inside_stages.brotli_head,
+        inside_stages.roads_head,
         inside_stages.restoration,
         inside_stages.synthesis,
     ):
         assert "<p class='stage-number'>" in stage(flat)
-    assert "<img" in inside_stages.diversity(flat, stages.clearest_subband(flat))
+    for html in (
+        inside_stages.diversity(flat, stages.clearest_subband(flat)),
+        inside_stages.brotli(flat),
+        inside_stages.other_packings(flat),
+        inside_stages.roads(flat),
+    ):
+        assert "<img" in html
 
 
 def test_hot_picture_escapes_its_words():
