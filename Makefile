@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: demo test lint format evaluate clean
+.PHONY: demo test lint format benchmark clean
 
 demo: $(RUN_STAMP)
 	$(BIN)/python app.py
@@ -24,9 +24,10 @@ format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# IMAGES: any folder of test images
-evaluate: $(RUN_STAMP)
-	$(BIN)/qann evaluate $(IMAGES) --peers jpeg webp avif
+# IMAGES: the folder of Kodak's 24 images; writes every stored figure, table and chart anew
+benchmark: $(DEV_STAMP)
+	$(BIN)/qann benchmark --images $(IMAGES) --out assets/benchmarks --force
+	$(BIN)/python benchmarks/readme.py
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -38,7 +39,7 @@ $(RUN_STAMP): requirements.txt pyproject.toml | $(VENV)/bin/pip
 
 # The browser tests drive Debian's Chromium; where it is missing, it is installed.
 $(DEV_STAMP): $(RUN_STAMP)
-	$(BIN)/pip install --quiet --editable ".[app,train,dev]"
+	$(BIN)/pip install --quiet --editable ".[app,train,jxl,metrics,dev]"
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
 	touch $@
 

@@ -5,6 +5,9 @@ from threading import Thread
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Cores may be shared: threads that wait for each other sleep, and only the networks use several.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from app.compare import opening
 from app.demo import build, launch_options

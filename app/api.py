@@ -7,17 +7,20 @@ from typing import Any, cast
 
 import gradio as gr
 
+from qann_core.bitstream import read_header
 from qann_core.limits import MAX_LEVELS, MIN_LEVELS
 from qann_core.metrics import bits_per_pixel
-from qann_core.quantization import check_levels
 
 from . import curves, open_file
+from .models import DEFAULT_CODER, DEFAULT_MODEL, check_choice, model_names
 from .pictures import cache_file, png_bytes
 from .toasts import refused
 from .visit import Photo, Result, compress_photo, latents_pool, peer_at_same_bytes, read_photo
 
 
-def compress(image: str, levels: float = 96) -> tuple[str, dict[str, Any]]:
+def compress(
+    image: str, levels: float = 96, model: str = DEFAULT_MODEL, coder: str = DEFAULT_CODER
+) -> tuple[str, dict[str, Any]]:
     """Compresses a photo to a .qann file, a lossy format with learned restoration.
 
     Args:
@@ -25,14 +28,16 @@ def compress(image: str, levels: float = 96) -> tuple[str, dict[str, Any]]:
             more than 12 megapixels is scaled down.
         levels: N, the number of distinct values kept, a whole number from 16 to 512. Small N gives
             a small file and a coarse picture; 24 is about 0.1 and 96 about 0.4 bits per pixel.
+        model: Name of a bundled model; "default" is the best one.
+        coder: Entropy coder: "brotli", or another that the model has.
 
     Returns:
         The .qann file.
-        Its N, step, bytes, bits per pixel, compression ratio against raw pixels, size in pixels,
-        notices on how the photo was changed, and PSNR (dB) and SSIM of the decoded picture without
-        (quantized) and with (restored) the network.
+        Its N, model, coder, step, bytes, bits per pixel, compression ratio against raw pixels, size
+        in pixels, notices on how the photo was changed, and PSNR (dB) and SSIM of the decoded
+        picture without (quantized) and with (restored) the network.
     """
-    photo, result = _compressed(image, levels)
+    photo, result = _compressed(image, levels, model, coder)
     return cache_file(result.data, f"{photo.name}.qann"), _measures(photo, result)
 
 
@@ -50,24 +55,28 @@ def decompress(file: str, restore: bool = True) -> tuple[str, dict[str, Any]]:
     """
     data = Path(file).read_bytes()
     pixels = open_file.decode_file(data, restore)
-    header = open_file.read_header(data)
+    header = read_header(data)
     facts = {**vars(header), "bits_per_pixel": header.bits_per_pixel}
     return cache_file(png_bytes(pixels), f"{Path(file).stem}.png"), facts
 
 
-def compare(image: str, levels: float = 96) -> dict[str, Any]:
+def compare(
+    image: str, levels: float = 96, model: str = DEFAULT_MODEL, coder: str = DEFAULT_CODER
+) -> dict[str, Any]:
     """Measures QANN on a photo against JPEG, WebP and AVIF at the same number of bytes.
 
     Args:
         image: The photo: a JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP file of at most 30 MB.
         levels: N, the number of distinct values kept, a whole number from 16 to 512.
+        model: Name of a bundled model; "default" is the best one.
+        coder: Entropy coder: "brotli", or another that the model has.
 
     Returns:
         What `compress` measures, the gain of restoration in dB, per cent fewer bytes than a JPEG
         of the same PSNR (null if JPEG cannot reach it), and for each other codec its quality,
         bytes, bits per pixel and PSNR at no more bytes than the .qann file (fits: whether it can).
     """
-    photo, result = _compressed(image, levels)
+    photo, result = _compressed(image, levels, model, coder)
     height, width = photo.pixels.shape[:2]
     peers = {}
     for peer in curves.shown_peers():
@@ -87,19 +96,24 @@ def compare(image: str, levels: float = 96) -> dict[str, Any]:
     }
 
 
-def rate_distortion(image: str) -> dict[str, Any]:
+def rate_distortion(
+    image: str, model: str = DEFAULT_MODEL, coder: str = DEFAULT_CODER
+) -> dict[str, Any]:
     """Computes a photo's rate-distortion curves: this codec, JPEG, WebP and AVIF.
 
     Takes about half a minute for a photo of 768 x 512 pixels.
 
     Args:
         image: The photo: a JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP file of at most 30 MB.
+        model: Name of a bundled model; "default" is the best one.
+        coder: Entropy coder: "brotli", or another that the model has.
 
     Returns:
         All points (codec, setting, bits per pixel, bytes, PSNR in dB, SSIM, MS-SSIM) and the
         BD-rate in per cent of the restored curve against each other (negative: fewer bits).
     """
     photo = read_photo(image, Path(image).stem)
+    photo.use(check_choice(model, coder))
     try:
         points = [vars(point) for point in curves.sweep(photo)]
     finally:
@@ -107,10 +121,11 @@ def rate_distortion(image: str) -> dict[str, Any]:
     return {"points": points, "bd_rate_per_cent": curves.bd_rates(photo.points)}
 
 
-def _compressed(image: str, levels: float) -> tuple[Photo, Result]:
+def _compressed(image: str, levels: float, model: str, coder: str) -> tuple[Photo, Result]:
     photo = read_photo(image, Path(image).stem)
+    photo.use(check_choice(model, coder))
     try:
-        return photo, compress_photo(photo, check_levels(cast(int, levels)))
+        return photo, compress_photo(photo, cast(int, levels))
     finally:
         latents_pool.drop(photo.key)
 
@@ -119,6 +134,8 @@ def _measures(photo: Photo, result: Result) -> dict[str, Any]:
     height, width = photo.pixels.shape[:2]
     return {
         "levels": result.levels,
+        "model": result.choice.model,
+        "coder": read_header(result.data).coder,
         "step": result.step,
         "bytes": len(result.data),
         "bits_per_pixel": result.bits_per_pixel,
@@ -139,14 +156,17 @@ def build() -> None:
     qann = gr.File(label="file", visible=False)
     levels = gr.Number(96, label="levels", precision=None, visible=False,
                        info=f"N, a whole number from {MIN_LEVELS} to {MAX_LEVELS}")  # fmt: skip
+    model = gr.Textbox(DEFAULT_MODEL, label="model", visible=False,
+                       info=f"one of: {', '.join(model_names())}")  # fmt: skip
+    coder = gr.Textbox(DEFAULT_CODER, label="coder", visible=False, info="an entropy coder")
     restore = gr.Checkbox(True, label="restore", visible=False)
     out_file = gr.File(label="file", visible=False)
     out_data = gr.JSON(label="measures", visible=False)
     endpoints = (
-        (compress, [image, levels], [out_file, out_data], "codec"),
+        (compress, [image, levels, model, coder], [out_file, out_data], "codec"),
         (decompress, [qann, restore], [out_file, out_data], "codec"),
-        (compare, [image, levels], [out_data], "codec"),
-        (rate_distortion, [image], [out_data], "curves"),
+        (compare, [image, levels, model, coder], [out_data], "codec"),
+        (rate_distortion, [image, model, coder], [out_data], "curves"),
     )
     for function, inputs, outputs, group in endpoints:
         gr.Button(visible=False).click(

@@ -7,8 +7,10 @@ from html import escape
 
 import numpy as np
 
+from qann_core.models import ModelInfo
+
 from .examples import Credit
-from .pictures import closer_look, data_url
+from .pictures import data_url
 from .visit import Photo, Result
 from .words import TIPS
 
@@ -85,6 +87,7 @@ def verdict(photo: Photo, result: Result) -> str:
         _pair("SSIM", f"{result.ssim_quantized:.4f}", f"{result.ssim_restored:.4f}", "ssim"),
     ]  # fmt: skip
     exact = f"data-levels='{result.levels}' data-bytes='{len(result.data)}'"
+    exact += f" data-model='{result.choice.model}' data-coder='{result.choice.coder}'"
     return (
         f"<div class='cards' role='group' aria-label='The verdict' {exact}>{''.join(cards)}</div>"
     )
@@ -126,9 +129,15 @@ def credit_list(credits: Iterable[Credit]) -> str:
     return table(("Picture", "Author", "Licence", "Source"), rows, "Credits of the examples")
 
 
+def model_list(models: Iterable[ModelInfo]) -> str:
+    """What each bundled model is, in a sentence."""
+    lines = (f"<b>{escape(info.name)}</b>: {escape(info.summary)}" for info in models)
+    return f"<p class='quiet'>{'<br>'.join(lines)}</p>"
+
+
 def closer(photo: Photo, result: Result) -> str:
     """Three magnified crops of the spot where restoration helps most."""
-    rows, columns = closer_look(photo.pixels, result.quantized, result.restored)
+    rows, columns = result.spot
     height, width = photo.pixels.shape[:2]
     across = 100 * (columns.start + columns.stop) / 2 / width
     down = 100 * (rows.start + rows.stop) / 2 / height

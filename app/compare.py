@@ -12,14 +12,22 @@ import gradio as gr
 import numpy as np
 
 from qann_core import QannError
-from qann_core.limits import MIN_LEVELS
 
 from . import cards, figures
 from .examples import credits, example_photo
-from .pictures import cache_file, lossless_bytes, png_bytes
+from .models import DEFAULT_CODER, DEFAULT_MODEL, Choice, check_choice, codec_of
+from .pictures import cache_file, lossless_bytes
 from .toasts import tell, toasted
-from .visit import Photo, Result, Visit, compress_photo, peer_at_same_bytes, read_photo
-from .words import LESSONS
+from .visit import (
+    PAGE_MEGAPIXELS,
+    Photo,
+    Result,
+    Visit,
+    compress_photo,
+    peer_at_same_bytes,
+    read_photo,
+)
+from .words import CODERS, LESSONS
 
 if TYPE_CHECKING:
     from .layout import CompareTab
@@ -31,6 +39,8 @@ MAX_SLIDER = 400
 """The slider's largest N: beyond it pictures hardly change. The endpoints go on to 512."""
 
 Update = list[Any]
+View = tuple[str, str, bool]
+"""What is on both sides of the divider, and whether error maps are shown."""
 
 
 @cache
@@ -50,7 +60,7 @@ def show(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
     """All that shows the visit's result, in one update, for the outputs of ``result_outputs``."""
     photo, result = visit.present()
     stem = f"{photo.name}-N{result.levels}"
-    restored_png = cache_file(png_bytes(result.restored), f"{stem}.png")
+    restored_png = cache_file(result.restored_png, f"{stem}.png")
 
     def shown(side: str) -> str:
         if side == "restored":
@@ -78,12 +88,14 @@ def _maps(photo: Photo, result: Result) -> dict[str, Any]:
 
 
 def arrive(
-    visit: Visit, photo: Photo, levels: int, view: tuple[str, str, bool], lesson: str = ""
+    visit: Visit, photo: Photo, levels: int | None, choice: Choice, view: View, lesson: str = ""
 ) -> Update:
     """Takes a new photo in: the result at N, and the inputs ready for the next photo."""
-    visit.take(photo, compress_photo(photo, levels))
+    photo.use(choice)
+    result = compress_photo(photo, within(levels, OPENING.levels, choice.model))
+    visit.take(photo, result)
     tell(photo.notices)
-    return [*show(visit, *view), *_welcome(photo, levels, lesson)]
+    return [*show(visit, *view), *_welcome(photo, result.levels, lesson)]
 
 
 def _welcome(photo: Photo, levels: int, lesson: str) -> Update:
@@ -93,29 +105,60 @@ def _welcome(photo: Photo, levels: int, lesson: str) -> Update:
 def open_page(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
     """The first look: an example that was compressed once for all visitors."""
     photo, result = opening()
-    photo = replace(photo, points=[])
+    photo = replace(photo, points=[], jpeg={})
     visit.take(photo, replace(result, peers={}))
     update = show(visit, left, right, with_maps)
     return [*update, *_welcome(photo, OPENING.levels, OPENING.text)]
 
 
-def slide(visit: Visit, levels: int | None, left: str, right: str, with_maps: bool) -> Update:
+def slide(visit: Visit, levels: int | None, model: str, coder: str, *view: Any) -> Update:
     """N was moved: quantize, pack, restore, decode, measure; the encoder does not run again."""
     photo, result = visit.present()
-    wanted = within(levels, result.levels)
-    if wanted == result.levels:
+    choice = check_choice(model, coder)
+    wanted = within(levels, result.levels, model)
+    if (wanted, choice) == (result.levels, result.choice):
         return gr.skip()
+    photo.use(choice)
     visit.result = compress_photo(photo, wanted)
-    return show(visit, left, right, with_maps)
+    return show(visit, *view)
 
 
-def within(levels: int | None, otherwise: int) -> int:
-    """N as typed, brought into the slider's range as the slider itself does."""
-    return otherwise if levels is None else min(max(int(levels), MIN_LEVELS), MAX_SLIDER)
+def within(levels: int | None, otherwise: int, model: str = DEFAULT_MODEL) -> int:
+    """N as typed, brought into the slider's range for a model as the slider itself does."""
+    low, high = slider_range(model)
+    return min(max(int(otherwise if levels is None else levels), low), high)
+
+
+def slider_range(model: str = DEFAULT_MODEL) -> tuple[int, int]:
+    """The slider's smallest and largest N."""
+    codec = codec_of(model)
+    return codec.min_levels, min(codec.max_levels, MAX_SLIDER)
+
+
+def coder_choices(model: str = DEFAULT_MODEL) -> list[tuple[str, str]]:
+    """A model's coders, as labels and values; the first is every model's default."""
+    first, *others = codec_of(model).coders
+    return [(CODERS.get(first, first), DEFAULT_CODER), *((CODERS.get(c, c), c) for c in others)]
+
+
+def change_model(visit: Visit, levels: int | None, model: str, coder: str, *view: Any) -> Update:
+    """Another model: the photo is encoded anew; N and coder stay where that model has them."""
+    choices = coder_choices(model)
+    coder = coder if coder in dict(choices).values() else DEFAULT_CODER
+    update = slide(visit, levels, model, coder, *view)
+    low, high = slider_range(model)
+    if not isinstance(update, list):
+        update = [update] * N_RESULT_OUTPUTS
+    _, result = visit.present()
+    return [
+        *update,
+        gr.update(minimum=low, maximum=high, value=result.levels),
+        gr.update(choices=choices, value=coder, interactive=len(choices) > 1),
+    ]
 
 
 def bring(
-    path: str | None, visit: Visit, levels: int | None, left: str, right: str, with_maps: bool
+    path: str | None, visit: Visit, levels: int | None, model: str, coder: str, *view: Any
 ) -> Update:
     """A file was uploaded, dropped or pasted, or the camera took a picture.
 
@@ -124,28 +167,29 @@ def bring(
     if path is None:
         return gr.skip()
     try:
-        photo = read_photo(path, Path(path).stem)
-        return arrive(visit, photo, within(levels, OPENING.levels), (left, right, with_maps))
+        photo = read_photo(path, Path(path).stem, PAGE_MEGAPIXELS)
+        return arrive(visit, photo, levels, check_choice(model, coder), view)
     except QannError as error:
         gr.Warning(str(error), title="This file cannot be used")
         return [*[gr.skip()] * N_RESULT_OUTPUTS, None, None, *[gr.skip()] * 3]
 
 
 def pick(
-    visit: Visit, levels: int | None, left: str, right: str, with_maps: bool, choice: gr.SelectData
-) -> Update:
+    visit: Visit, levels: int | None, model: str, coder: str, left: str, right: str,
+    with_maps: bool, choice: gr.SelectData,
+) -> Update:  # fmt: skip
     """A photo of the gallery was chosen."""
-    photo = example_photo(credits()[int(choice.index)].name)
-    return arrive(visit, photo, within(levels, OPENING.levels), (left, right, with_maps))
+    photo, view = example_photo(credits()[int(choice.index)].name), (left, right, with_maps)
+    return arrive(visit, photo, levels, check_choice(model, coder), view)
 
 
 def start_lesson(number: int) -> Callable[..., Update]:
     """The listener that sets a lesson's photo, N and both sides."""
     lesson = LESSONS[number]
 
-    def start(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
+    def start(visit: Visit, levels: int | None, model: str, coder: str, *view: Any) -> Update:
         photo = example_photo(lesson.photo)
-        return arrive(visit, photo, lesson.levels, (left, right, with_maps), lesson.text)
+        return arrive(visit, photo, lesson.levels, check_choice(model, coder), view, lesson.text)
 
     return start
 
@@ -180,8 +224,9 @@ def wire(demo: gr.Blocks, tab: CompareTab) -> None:
     demo.load(
         open_page, [tab.visit, *view], arrival, api_visibility="private", show_progress="hidden"
     )
-    settings = [tab.visit, tab.levels, *view]
-    tab.levels.release(toasted(slide), settings, shown, **options)
+    settings = [tab.visit, tab.levels, tab.model, tab.coder, *view]
+    gr.on([tab.levels.release, tab.coder.input], toasted(slide), settings, shown, **options)
+    tab.model.input(toasted(change_model), settings, [*shown, tab.levels, tab.coder], **options)
     changed = [tab.left.input, tab.right.input, tab.show_maps.input]
     gr.on(changed, toasted(show), [tab.visit, *view], shown, **options)
     tab.upload.upload(toasted(bring), [tab.upload, *settings], arrival, **options)
@@ -189,4 +234,4 @@ def wire(demo: gr.Blocks, tab: CompareTab) -> None:
     tab.camera.input(toasted(bring), [tab.camera, *settings], arrival, **options)
     tab.gallery.select(toasted(pick), settings, arrival, **options)
     for number, button in enumerate(tab.lessons):
-        button.click(toasted(start_lesson(number)), [tab.visit, *view], arrival, **options)
+        button.click(toasted(start_lesson(number)), settings, arrival, **options)

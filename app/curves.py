@@ -12,7 +12,9 @@ import gradio as gr
 import numpy as np
 
 from qann_core import Codec
-from qann_core.codec import Latents
+from qann_core.codec import EncodedCodec, Latents
+from qann_core.comparators import comparators, sweep_comparator
+from qann_core.comparators.told import FACTORS, sweep_told
 from qann_core.peers import Peer, available_peers
 from qann_core.quantization import QuantizedLatents
 from qann_core.rate_distortion import (
@@ -26,26 +28,31 @@ from qann_core.rate_distortion import (
 )
 
 from . import cards, figures, words
+from .models import DEFAULT_CHOICE, Choice, codec_of, pack
 from .pictures import cache_file
 from .toasts import toasted
-from .visit import Photo, Result, Visit, shared_codec
+from .visit import Photo, Result, Visit
 
 LEVELS = (24, 36, 54, 81, 122, 183, 275, 400)
+CODECS, QUANTIZERS = "Codecs", "Quantizers"
+"""What QANN is compared with: other codecs, or other ways to reduce the same latents."""
+
 _REDRAW_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class _Encoded:
-    """The codec for a sweep, with the encoder's work done already."""
+class _Chosen:
+    """The chosen model and coder for a sweep, with the encoder's work done already."""
 
     codec: Codec
     latents: Latents
+    choice: Choice
 
     def encode(self, pixels: np.ndarray, /) -> Latents:
         return self.latents
 
     def pack(self, latents: Latents, levels: int, /) -> bytes:
-        return self.codec.pack(latents, levels)
+        return pack(latents, levels, self.choice)
 
     def unpack(self, data: bytes, /) -> QuantizedLatents:
         return self.codec.unpack(data)
@@ -60,25 +67,63 @@ def shown_peers() -> list[Peer]:
     return [peer for peer in available_peers() if peer.name in names]
 
 
-def n_points() -> int:
-    """How many points a complete sweep has."""
-    return 2 * len(LEVELS) + sum(len(peer.sweep) for peer in shown_peers())
+def settings_by_codec(family: str, choice: Choice = DEFAULT_CHOICE) -> dict[str, tuple[int, ...]]:
+    """The curves of a family, CODECS or QUANTIZERS, and the settings of each one's points.
+
+    The chosen model may allow fewer N than LEVELS; other quantizers need a pyramid of latents.
+    """
+    codec = codec_of(choice.model)
+    levels = tuple(n for n in LEVELS if codec.min_levels <= n <= codec.max_levels)
+    curves = dict.fromkeys((QUANTIZED, RESTORED), levels)
+    if family == CODECS:
+        return curves | {peer.name: tuple(peer.sweep) for peer in shown_peers()}
+    if not isinstance(codec, Codec):
+        return curves
+    others = {comparator.name: comparator.settings for comparator in comparators()}
+    return curves | others | dict.fromkeys(FACTORS, levels)
 
 
-def sweep(photo: Photo) -> Iterator[Point]:
-    """The points that the photo does not have yet, added to it as they come."""
-    have = {(point.codec, point.setting) for point in photo.points}
-    levels = [n for n in LEVELS if (RESTORED, n) not in have]
-    codec = _Encoded(shared_codec(), photo.latents())
-    for point in sweep_codec(codec, photo.pixels, levels):
-        if (point.codec, point.setting) not in have:
-            photo.points.append(point)
-            yield point
+def n_points(family: str = CODECS, choice: Choice = DEFAULT_CHOICE) -> int:
+    """How many points a complete sweep of a family has."""
+    return sum(len(settings) for settings in settings_by_codec(family, choice).values())
+
+
+def points_of(photo: Photo, family: str) -> list[Point]:
+    """The photo's points so far that belong to a family."""
+    shown = settings_by_codec(family, photo.choice)
+    return [point for point in photo.points if point.codec in shown]
+
+
+def sweep(photo: Photo, family: str = CODECS) -> Iterator[Point]:
+    """The points of a family that the photo does not have yet, added to it as they come."""
+    points = photo.points
+    have = {(point.codec, point.setting) for point in points}
+    missing = {
+        codec: [setting for setting in settings if (codec, setting) not in have]
+        for codec, settings in settings_by_codec(family, photo.choice).items()
+    }
+    latents = photo.latents(photo.choice.model)
+    for curve in _sweeps(latents, photo.choice, photo.pixels, missing):
+        for point in curve:
+            if (point.codec, point.setting) not in have:
+                points.append(point)
+                yield point
+
+
+def _sweeps(
+    latents: Latents, choice: Choice, pixels: np.ndarray, missing: dict[str, list[int]]
+) -> Iterator[Iterator[Point]]:
+    """The sweeps that give the missing settings of every codec, one after the other."""
+    chosen = codec_of(choice.model)
+    yield sweep_codec(_Chosen(chosen, latents, choice), pixels, missing[RESTORED])
     for peer in shown_peers():
-        qualities = [q for q in peer.sweep if (peer.name, q) not in have]
-        for point in sweep_peer(peer, photo.pixels, qualities):
-            photo.points.append(point)
-            yield point
+        yield sweep_peer(peer, pixels, missing.get(peer.name, ()))
+    if not isinstance(chosen, Codec):
+        return
+    codec = EncodedCodec(chosen, latents)
+    for comparator in comparators():
+        yield sweep_comparator(codec, comparator, pixels, missing.get(comparator.name, ()))
+    yield sweep_told(codec, pixels, missing.get(next(reversed(FACTORS)), ()))
 
 
 def as_evaluation(name: str, points: Iterable[Point]) -> Evaluation:
@@ -121,8 +166,7 @@ def _table(points: list[Point]) -> str:
     )
 
 
-def _status(photo: Photo, doing: str) -> str:
-    done, total = len(photo.points), n_points()
+def _status(done: int, total: int, doing: str) -> str:
     return (
         f"<div class='sweep' role='status'><progress max='{total}' value='{done}' "
         f"aria-label='Points computed'></progress><span>{escape(doing)} {done} of {total} points."
@@ -139,48 +183,55 @@ def _current(result: Result) -> list[Point]:
     ]
 
 
-def draw(visit: Visit, measure: str, doing: str = "") -> list[Any]:
+def draw(visit: Visit, measure: str, family: str = CODECS, doing: str = "") -> list[Any]:
     """Chart, table, progress and downloads of the points so far."""
     photo, result = visit.present()
-    current = _current(result)
-    chart = figures.rate_distortion(photo.points, measure, current)
+    points, current = points_of(photo, family), _current(result)
+    total = n_points(family, photo.choice)
+    chart = figures.rate_distortion(points, measure, current)
     if not doing:
-        finished = len(photo.points) >= n_points()
-        doing = "Done:" if finished else "Ready to go on:" if photo.points else "Not started:"
-    update = [chart, _table(photo.points), _status(photo, doing)]
-    return [*update, *_downloads(photo, measure, current)]
+        finished = len(points) >= total
+        doing = "Done:" if finished else "Ready to go on:" if points else "Not started:"
+    update = [chart, _table(points), _status(len(points), total, doing)]
+    return [*update, *_downloads(f"{photo.name}-{family.lower()}", points, measure, current)]
 
 
-def _downloads(photo: Photo, measure: str, current: list[Point]) -> list[Any]:
-    if not photo.points:
+def _downloads(name: str, points: list[Point], measure: str, current: list[Point]) -> list[Any]:
+    if not points:
         return [gr.update(value=None, interactive=False)] * 2
-    table = as_evaluation(photo.name, photo.points).to_csv()
-    png = figures.png(figures.rate_distortion(photo.points, measure, current))
+    table = as_evaluation(name, points).to_csv()
+    png = figures.png(figures.rate_distortion(points, measure, current))
     return [
-        gr.update(value=cache_file(table.encode(), f"{photo.name}-curves.csv"), interactive=True),
-        gr.update(value=cache_file(png, f"{photo.name}-curves.png"), interactive=True),
+        gr.update(value=cache_file(table.encode(), f"{name}.csv"), interactive=True),
+        gr.update(value=cache_file(png, f"{name}.png"), interactive=True),
     ]
 
 
-def compute(visit: Visit, measure: str) -> Iterator[list[Any]]:
+def compute(visit: Visit, measure: str, family: str = CODECS) -> Iterator[list[Any]]:
     """Computes the missing points and shows them as they come, until done or stopped.
 
-    A new photo stops it too, and silently: by then the page shows that one.
+    A new photo, model or coder stops it too, silently: by then the page shows that one's points.
     """
     photo, result = visit.present()
     visit.stop_sweep = False
-    drawn = 0.0
-    yield [gr.skip(), gr.skip(), _status(photo, "Working:"), gr.skip(), gr.skip()]
-    for _ in sweep(photo):
-        if visit.stop_sweep or visit.photo is not photo:
+    drawn, total, under_way = 0.0, n_points(family, photo.choice), photo.points
+    status = _status(len(points_of(photo, family)), total, "Working:")
+    yield [gr.skip(), gr.skip(), status, gr.skip(), gr.skip()]
+    for _ in sweep(photo, family):
+        if visit.stop_sweep or not _on_screen(visit, under_way):
             break
         if time.monotonic() - drawn > _REDRAW_SECONDS:
             drawn = time.monotonic()
-            chart = figures.rate_distortion(photo.points, measure, _current(result))
-            status = _status(photo, "Working:")
-            yield [chart, _table(photo.points), status, gr.skip(), gr.skip()]
-    if visit.photo is photo:
-        yield draw(visit, measure, "Cancelled, and kept:" if visit.stop_sweep else "")
+            points = points_of(photo, family)
+            chart = figures.rate_distortion(points, measure, _current(result))
+            status = _status(len(points), total, "Working:")
+            yield [chart, _table(points), status, gr.skip(), gr.skip()]
+    if _on_screen(visit, under_way):
+        yield draw(visit, measure, family, "Cancelled, and kept:" if visit.stop_sweep else "")
+
+
+def _on_screen(visit: Visit, points: list[Point]) -> bool:
+    return visit.photo is not None and visit.photo.points is points
 
 
 def stop(visit: Visit) -> None:
@@ -192,12 +243,17 @@ def build(visit: gr.State, tab: gr.Tab) -> None:
     """The tab's components and events."""
     gr.Markdown(words.CURVES_INTRO)
     with gr.Row(elem_classes="controls"):
+        family = gr.Radio(
+            [CODECS, QUANTIZERS],
+            value=CODECS,
+            label="Compare with other",
+            min_width=260,
+            elem_id="family",
+        )
         measure = gr.Radio(
             list(figures.MEASURES), value="PSNR", label="Quality measure", min_width=300
         )
-        start = gr.Button(
-            "Compute the curves", variant="primary", min_width=150, elem_id="sweep-start"
-        )
+        start = gr.Button("Compute curves", variant="primary", min_width=150, elem_id="sweep-start")
         cancel = gr.Button("Cancel", min_width=100, elem_id="sweep-cancel")
     status = gr.HTML("", elem_id="sweep-status", min_height=28)
     with gr.Row():
@@ -207,20 +263,29 @@ def build(visit: gr.State, tab: gr.Tab) -> None:
             )
         with gr.Column(scale=2, min_width=320):
             table = gr.HTML(elem_id="bd-table")
-            with gr.Row():
+            with gr.Row(elem_classes="downloads"):
                 csv_file = gr.DownloadButton("Points as CSV", interactive=False, size="sm")
                 png_file = gr.DownloadButton("Chart as PNG", interactive=False, size="sm")
     outputs = [chart, table, status, csv_file, png_file]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    start.click(
+    running = start.click(
         toasted(compute),
-        [visit, measure],
+        [visit, measure, family],
         outputs,
         concurrency_id="curves",
         concurrency_limit=1,
         **quiet,
     )
     redraw = toasted(draw)
-    tab.select(redraw, [visit, measure], outputs, trigger_mode="always_last", **quiet)
-    measure.input(redraw, [visit, measure], outputs, trigger_mode="always_last", **quiet)
+    tab.select(redraw, [visit, measure, family], outputs, trigger_mode="always_last", **quiet)
+    measure.input(redraw, [visit, measure, family], outputs, trigger_mode="always_last", **quiet)
+    # A sweep of the other family would go on drawing its own chart; its points so far are kept.
+    family.input(
+        redraw,
+        [visit, measure, family],
+        outputs,
+        cancels=[running],
+        trigger_mode="always_last",
+        **quiet,
+    )
     cancel.click(stop, [visit], None, queue=False, **quiet)

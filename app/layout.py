@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from qann_core.limits import MIN_LEVELS
+from qann_core.models import bundled_models
 from qann_core.peers import available_peers
 
 from . import cards, words
-from .compare import MAX_SLIDER, OPENING
+from .compare import OPENING, coder_choices, slider_range
 from .examples import credits
-from .visit import MAX_MEGAPIXELS
+from .models import DEFAULT_CODER, DEFAULT_MODEL, model_names
+from .visit import PAGE_MEGAPIXELS
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class CompareTab:
     captions: gr.HTML
     picture: gr.ImageSlider
     levels: gr.Slider
+    model: gr.Dropdown
+    coder: gr.Radio
     left: gr.Dropdown
     right: gr.Dropdown
     show_maps: gr.Checkbox
@@ -55,24 +58,12 @@ def build(visit: gr.State) -> CompareTab:
             min_width=104,
             elem_id="own-photo",
         )
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_classes="bench"):
         with gr.Column(scale=7, min_width=320):
             captions = gr.HTML(elem_id="captions", min_height=44)
             picture = _picture()
             source = gr.HTML(elem_id="source", min_height=24)
             lesson = gr.HTML("", elem_id="lesson", min_height=52)
-        with gr.Column(scale=4, min_width=320):
-            levels, left, right = _controls()
-            verdict = gr.HTML(elem_id="verdict", min_height=330)
-            with gr.Row():
-                qann_file = gr.DownloadButton(
-                    "Download .qann", size="sm", interactive=False, elem_id="download-qann"
-                )
-                png_file = gr.DownloadButton(
-                    "Restored PNG", size="sm", interactive=False, elem_id="download-png"
-                )
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=7, min_width=320):
             closer = gr.HTML(elem_id="closer", min_height=180)
             show_maps = gr.Checkbox(
                 label="Error maps: where each picture is wrong", elem_id="show-maps"
@@ -81,33 +72,59 @@ def build(visit: gr.State) -> CompareTab:
                 label="Error maps", show_label=False, visible=False, elem_id="maps", format="png"
             )
         with gr.Column(scale=4, min_width=320):
+            levels, left, right = _controls()
+            verdict = gr.HTML(elem_id="verdict", min_height=330)
+            with gr.Row(elem_classes="downloads"):
+                qann_file = gr.DownloadButton(
+                    "Download .qann",
+                    size="sm",
+                    interactive=False,
+                    min_width=100,
+                    elem_id="download-qann",
+                )
+                png_file = gr.DownloadButton(
+                    "Restored PNG",
+                    size="sm",
+                    interactive=False,
+                    min_width=100,
+                    elem_id="download-png",
+                )
+            model, coder = _codec_settings()
             gallery, upload, camera = _photos()
     with gr.Accordion("What am I looking at?", open=False):
         gr.Markdown(words.EXPLANATION)
     with gr.Accordion("Whose photos are these?", open=False):
         gr.HTML(cards.credit_list(credits()))
     return CompareTab(
-        visit, captions, picture, levels, left, right, show_maps, verdict, closer, maps, source,
-        lesson, lessons, own, gallery, upload, camera, qann_file, png_file,
+        visit, captions, picture, levels, model, coder, left, right, show_maps, verdict, closer,
+        maps, source, lesson, lessons, own, gallery, upload, camera, qann_file, png_file,
     )  # fmt: skip
 
 
 def _picture() -> gr.ImageSlider:
+    zoom_out, zoom_in = zoom_buttons("picture")
     return gr.ImageSlider(
         label="Two versions of the photo, with a divider",
         show_label=False,
         interactive=False,
-        buttons=["fullscreen"],
+        buttons=[zoom_out, zoom_in, "fullscreen"],
         elem_id="picture",
         elem_classes="divided",
-        height=540,
+        height=512,
     )
+
+
+def zoom_buttons(picture: str) -> tuple[gr.Button, gr.Button]:
+    """Out and in, for the toolbar of the divided picture of this id; page.js does the work."""
+    zoom_out, zoom_in = gr.Button("−"), gr.Button("+")
+    for button, direction in ((zoom_out, -1), (zoom_in, 1)):
+        button.click(None, js=f"() => window.qannZoom('#{picture}', {direction})")
+    return zoom_out, zoom_in
 
 
 def _controls() -> tuple[gr.Slider, gr.Dropdown, gr.Dropdown]:
     levels = gr.Slider(
-        MIN_LEVELS,
-        MAX_SLIDER,
+        *slider_range(),
         value=OPENING.levels,
         step=1,
         label="N, the number of distinct values",
@@ -127,6 +144,25 @@ def _controls() -> tuple[gr.Slider, gr.Dropdown, gr.Dropdown]:
             filterable=False,
         )  # fmt: skip
     return levels, left, right
+
+
+def _codec_settings() -> tuple[gr.Dropdown, gr.Radio]:
+    """Which model and which entropy coder; not shown where there is nothing to choose."""
+    names, coders = model_names(), coder_choices()
+    with gr.Accordion(
+        "Codec settings", open=False, visible=len(names) > 1 or len(coders) > 1,
+        elem_id="codec-settings",
+    ):  # fmt: skip
+        model = gr.Dropdown(
+            names, value=DEFAULT_MODEL, label="Model", info=words.MODEL_INFO, filterable=False,
+            visible=len(names) > 1, elem_id="model",
+        )  # fmt: skip
+        coder = gr.Radio(
+            coders, value=DEFAULT_CODER, label="Entropy coder", info=words.CODER_INFO,
+            interactive=len(coders) > 1, elem_id="coder",
+        )  # fmt: skip
+        gr.HTML(cards.model_list(bundled_models()), elem_id="models")
+    return model, coder
 
 
 def _photos() -> tuple[gr.Gallery, gr.File, gr.Image]:
@@ -151,11 +187,11 @@ def _photos() -> tuple[gr.Gallery, gr.File, gr.Image]:
         elem_id="upload",
     )
     gr.HTML(
-        f"<p class='quiet'>Your own photo: up to 30 MB; above {MAX_MEGAPIXELS} megapixels it is "
+        f"<p class='quiet'>Your own photo: up to 30 MB; above {PAGE_MEGAPIXELS} megapixels it is "
         "scaled down. You can also paste one anywhere on this page.</p>",
         elem_id="yours",
     )
-    with gr.Accordion("Use the camera", open=False):
+    with gr.Accordion("Use the camera", open=False, elem_id="use-camera"):
         camera = gr.Image(
             sources=["webcam"], type="filepath", image_mode=None, show_label=False,
             label="Camera", buttons=[], elem_id="camera",

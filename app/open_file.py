@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -10,23 +9,18 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from qann_core import Codec, ModelError, QannError
+from qann_core import ModelError, QannError
 from qann_core.bitstream import HEADER_BYTES, Header, band_shapes, read_header
 from qann_core.entropy import coder_by_id
 from qann_core.models import model_by_id
 from qann_core.quantization import step_for_levels
 
 from . import cards, words
+from .layout import zoom_buttons
+from .models import codec_of
 from .pictures import cache_file, lossless_bytes, png_bytes
 from .toasts import toasted
-from .visit import MAX_MEGAPIXELS, shared_codec
-
-
-@lru_cache(maxsize=2)
-def _codec_of(model_id: str) -> Codec:
-    if model_id == shared_codec().model_id:
-        return shared_codec()
-    return Codec.load(model_by_id(model_id).name)
+from .visit import MAX_MEGAPIXELS
 
 
 def decode_file(data: bytes, restore: bool = True) -> np.ndarray:
@@ -42,7 +36,7 @@ def decode_file(data: bytes, restore: bool = True) -> np.ndarray:
             f"The picture is {header.width} × {header.height} pixels; this page opens up to "
             f"{MAX_MEGAPIXELS} megapixels. The command `qann decompress` has no such limit."
         )
-    codec = _codec_of(header.model_id)
+    codec = codec_of(model_by_id(header.model_id).name)
     return codec.decode(codec.unpack(data), restore)
 
 
@@ -115,19 +109,22 @@ def open_file(path: str | None) -> list[Any]:
 def build() -> None:
     """The tab's components and events."""
     gr.Markdown(words.OPEN_INTRO)
-    with gr.Row():
-        with gr.Column(scale=3, min_width=320):
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=7, min_width=320):
+            file = gr.File(label="A .qann file", elem_id="qann-input", height=120)
             caption = gr.HTML(
                 "<p class='quiet'>No file opened yet.</p>", elem_id="opened-sides", min_height=48
             )
+            zoom_out, zoom_in = zoom_buttons("opened")
             picture = gr.ImageSlider(
                 label="The file's picture: quantized only, restored", show_label=False,
                 interactive=False, elem_id="opened", elem_classes="divided", height=420,
+                buttons=[zoom_out, zoom_in, "fullscreen"],
             )  # fmt: skip
-        with gr.Column(scale=2, min_width=320):
-            file = gr.File(label="A .qann file", elem_id="qann-input", height=120)
-            about = gr.HTML(elem_id="header-table")
-            png_file = gr.DownloadButton("Restored PNG", interactive=False, size="sm")
+        with gr.Column(scale=4, min_width=320):
+            about = gr.HTML(words.OPEN_HINT, elem_id="header-table")
+            with gr.Row(elem_classes="downloads"):
+                png_file = gr.DownloadButton("Restored PNG", interactive=False, size="sm")
     file.upload(
         toasted(open_file), [file], [picture, about, caption, png_file, file],
         api_visibility="private", concurrency_id="codec", concurrency_limit=1,

@@ -1,18 +1,74 @@
-// What Gradio's components lack: dividers by keyboard, N by keyboard, a photo pasted anywhere.
+// What Gradio's components lack: dividers by keyboard, zoom to exact pixels that stays while N
+// moves, N by keyboard, a photo pasted anywhere.
 () => {
   const label = "Divider between the two pictures";
 
-  // The divider listens to the mouse only: a key becomes a short drag.
-  const drag = (handle, pixels) => {
-    const box = handle.getBoundingClientRect();
-    const at = (dx) => ({
+  // Divider and pan listen to the mouse only: a key becomes a short drag.
+  const drag = (element, dx, dy = 0) => {
+    const box = element.getBoundingClientRect();
+    const at = (x, y) => ({
       bubbles: true, view: window,
-      clientX: box.left + box.width / 2 + dx, clientY: box.top + box.height / 2,
+      clientX: box.left + box.width / 2 + x, clientY: box.top + box.height / 2 + y,
     });
-    handle.dispatchEvent(new MouseEvent("mousedown", at(0)));
-    window.dispatchEvent(new MouseEvent("mousemove", at(pixels)));
-    window.dispatchEvent(new MouseEvent("mouseup", at(pixels)));
+    element.dispatchEvent(new MouseEvent("mousedown", at(0, 0)));
+    document.body.dispatchEvent(new MouseEvent("mousemove", at(dx, dy)));
+    document.body.dispatchEvent(new MouseEvent("mouseup", at(dx, dy)));
   };
+
+  // Screen pixels for one pixel of the photo: at zoom 1, where all of it is seen, and now.
+  const scales = (image) => {
+    const box = image.parentElement.getBoundingClientRect();
+    const fit = Math.min(box.width / image.naturalWidth, box.height / image.naturalHeight);
+    const zoom = Number(/scale\(([\d.]+)\)/.exec(image.style.transform)?.[1] ?? 1);
+    return { fit, now: fit * zoom };
+  };
+
+  // Zooms to the next whole scale (1:1, 2:1, 4:1, 8:1), about the divider. The only exact zoom
+  // that Gradio's slider offers is a pinch, so this is one.
+  const zoom = (picture, direction) => {
+    const image = picture.querySelector("img");
+    if (!image?.naturalWidth) return;
+    const { fit, now } = scales(image);
+    const stops = [fit, ...[1, 2, 4, 8].filter((s) => s > 1.002 * fit && s < 15 * fit)];
+    const next = direction > 0
+      ? stops.find((s) => s > 1.002 * now)
+      : stops.reverse().find((s) => s < now / 1.002);
+    if (!next) return;
+    const handle = picture.querySelector("[data-testid=slider]").getBoundingClientRect();
+    const inside = image.getBoundingClientRect();
+    const x = Math.min(Math.max(handle.left + handle.width / 2, inside.left + 20), inside.right - 20);
+    const y = handle.top + handle.height / 2;
+    const pinch = (kind, halves) => {
+      const event = new Event(kind, { bubbles: true, cancelable: true });
+      event.touches = halves.map((half) => ({ clientX: x + half, clientY: y }));
+      image.dispatchEvent(event);
+    };
+    pinch("touchstart", [-10, 10]);
+    pinch("touchmove", [-10 * next / now, 10 * next / now]);
+    pinch("touchend", []);
+  };
+  window.qannZoom = (name, direction) => zoom(document.querySelector(name), direction);
+
+  const tellZoom = (image) => {
+    const { fit, now } = scales(image);
+    const picture = image.closest(".divided");
+    picture.classList.toggle("pixels", now >= 1.98);
+    picture.dataset.zoom = now < 1.002 * fit ? "" : `${Number(now.toFixed(2))} : 1`;
+  };
+
+  // Gradio forgets the zoom at each new picture; the same photo at another N keeps it. Of a photo
+  // of another shape, Gradio takes the measures only when the frame changes its size.
+  document.addEventListener("load", (event) => {
+    const image = event.target;
+    const picture = image.closest?.(".divided");
+    if (!picture) return;
+    const name = document.querySelector(picture.id === "picture" ? "#source" : "#opened-sides");
+    const photo = `${image.naturalWidth} ${image.naturalHeight} ${name.textContent}`;
+    if (image.dataset.photo === photo) return event.stopPropagation();
+    image.dataset.photo = photo;
+    image.parentElement.style.height = "calc(100% - 1px)";
+    setTimeout(() => { image.parentElement.style.height = ""; }, 60);
+  }, true);
 
   const share = (handle) => {
     const wrap = handle.parentElement.getBoundingClientRect();
@@ -35,21 +91,36 @@
         ArrowLeft: -width / 50, ArrowRight: width / 50,
         PageDown: -width / 10, PageUp: width / 10, Home: -width, End: width,
       };
-      if (!(event.key in steps)) return;
+      const zooms = { "+": 1, "=": 1, "-": -1 };
+      const picture = handle.closest(".divided");
+      if (event.key in zooms) zoom(picture, zooms[event.key]);
+      else if (event.shiftKey && event.key.startsWith("Arrow")) {
+        const [dx, dy] = { Left: [1, 0], Right: [-1, 0], Up: [0, 1], Down: [0, -1] }[event.key.slice(5)];
+        drag(picture.querySelector("img"), width / 20 * dx, width / 20 * dy);
+      } else if (event.key in steps) drag(handle, steps[event.key]);
+      else return;
       event.preventDefault();
-      drag(handle, steps[event.key]);
       requestAnimationFrame(tell);
     });
     new MutationObserver(tell).observe(handle, { attributeFilter: ["style"] });
     tell();
   };
 
+  const titles = { Undo: "Show all of the picture", "+": "Zoom in", "−": "Zoom out" };
+
   const look = () => {
+    document.querySelectorAll(".divided .icon-button-wrapper button").forEach((button) => {
+      const title = titles[button.ariaLabel];
+      if (title) button.title = button.ariaLabel = title;
+    });
     document.querySelectorAll(".divided [data-testid=slider]:not([data-equipped])").forEach(equip);
     for (const [names, pictures] of [["#captions", "#picture"], ["#opened-sides", "#opened"]]) {
-      const titles = [...document.querySelectorAll(`${names} .side b`)].map((b) => b.textContent);
+      const sides = [...document.querySelectorAll(`${names} .side b`)].map((b) => b.textContent);
       document.querySelectorAll(`${pictures} img`).forEach((image, i) => {
-        if (titles[i] && image.alt !== titles[i]) image.alt = titles[i];
+        if (sides[i] && image.alt !== sides[i]) image.alt = sides[i];
+        if (i > 0 || image.dataset.watched) return;
+        image.dataset.watched = "yes";
+        new MutationObserver(() => tellZoom(image)).observe(image, { attributeFilter: ["style"] });
       });
     }
   };

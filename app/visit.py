@@ -12,7 +12,6 @@ import uuid
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +20,25 @@ from PIL import Image
 from qann_core import Codec, ParameterError, read_image
 from qann_core.codec import Latents
 from qann_core.metrics import bits_per_pixel, psnr, ssim
-from qann_core.peers import PeerResult, at_bytes, bytes_at_psnr, peer_by_name
-from qann_core.quantization import step_for_levels
+from qann_core.peers import (
+    Measured,
+    PeerResult,
+    at_bytes,
+    available_peers,
+    bytes_at_psnr,
+    peer_by_name,
+)
 from qann_core.rate_distortion import Point
 
+from .models import DEFAULT_CHOICE, DEFAULT_MODEL, Choice, codec_of, pack
+from .pictures import closer_look, png_bytes
+
 MAX_MEGAPIXELS = 12
+"""Largest picture that endpoints and files may have."""
+
+PAGE_MEGAPIXELS = 3
+"""Largest photo on the page, where a move of the slider should take a few seconds at most."""
+
 LATENTS_BYTES = 768 * 1024 * 1024
 """Room for all visitors' latents together; an image of 12 megapixels takes 144 MiB of it."""
 
@@ -33,37 +46,38 @@ KEEP_SECONDS = 30 * 60
 """A visit that is not used for so long is forgotten."""
 
 
-@cache
 def shared_codec() -> Codec:
-    """The one codec of this process; it is safe to share between threads."""
-    return Codec.load()
+    """The default model's codec."""
+    return codec_of()
 
 
 class LatentsPool:
-    """Latents by photo, the least recently used dropped first when the room is used up."""
+    """Latents by photo and model, the least recently used dropped first when there is no room."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._latents: OrderedDict[str, Latents] = OrderedDict()
+        self._latents: OrderedDict[tuple[str, str], Latents] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: str, pixels: np.ndarray) -> Latents:
+    def get(self, photo: str, pixels: np.ndarray, model: str = DEFAULT_MODEL) -> Latents:
         """The latents kept under this key, or those of ``pixels``, encoded now and kept."""
+        key = photo, model
         with self._lock:
             if key in self._latents:
                 self._latents.move_to_end(key)
                 return self._latents[key]
-        latents = shared_codec().encode(pixels)
+        latents = codec_of(model).encode(pixels)
         with self._lock:
             self._latents[key] = latents
             while len(self._latents) > 1 and self.n_bytes > self._max_bytes:
                 self._latents.popitem(last=False)
         return latents
 
-    def drop(self, key: str) -> None:
-        """Forgets one photo's latents."""
+    def drop(self, photo: str) -> None:
+        """Forgets one photo's latents of every model."""
         with self._lock:
-            self._latents.pop(key, None)
+            for key in [key for key in self._latents if key[0] == photo]:
+                del self._latents[key]
 
     @property
     def n_bytes(self) -> int:
@@ -83,21 +97,38 @@ class Photo:
         name: for headings and downloaded files; no folder, no extension.
         pixels: uint8 (H, W, 3).
         notices: what was changed on the way in, for the visitor.
-        points: this photo's rate-distortion points so far.
+        points: this photo's rate-distortion points so far: those of the chosen model and coder,
+            and those of other codecs.
+        jpeg: what JPEG has made of it so far, so that each search begins where others ended.
         key: names its latents in the pool; cannot be guessed, unless the photo is bundled.
         bundled: whether it is an example, whose latents all visits may share.
+        choice: the model and the coder that compress it.
+        kept: points of choices made before.
     """
 
     name: str
     pixels: np.ndarray
     notices: tuple[str, ...] = ()
     points: list[Point] = field(default_factory=list)
+    jpeg: Measured = field(default_factory=dict)
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     bundled: bool = False
+    choice: Choice = DEFAULT_CHOICE
+    kept: dict[Choice, list[Point]] = field(default_factory=dict)
 
-    def latents(self) -> Latents:
-        """The photo's latents; the encoder runs only the first time."""
-        return latents_pool.get(self.key, self.pixels)
+    def latents(self, model: str = DEFAULT_MODEL) -> Latents:
+        """The photo's latents of a model; its encoder runs only the first time."""
+        return latents_pool.get(self.key, self.pixels, model)
+
+    def use(self, choice: Choice) -> None:
+        """Goes on with another model or coder; points of other codecs stay."""
+        if choice == self.choice:
+            return
+        others = {peer.name for peer in available_peers()}
+        peers = [point for point in self.points if point.codec in others]
+        self.kept[self.choice] = [point for point in self.points if point.codec not in others]
+        self.points = [*self.kept.pop(choice, []), *peers]
+        self.choice = choice
 
 
 @dataclass
@@ -106,15 +137,19 @@ class Result:
 
     Attributes:
         levels, step: N and the quantization step that it gives.
+        choice: the model and the coder.
         data: the .qann file.
         quantized, restored: uint8 (H, W, 3), decoded without and with the restoration network.
         psnr_*, ssim_*: against the original.
         jpeg_bytes: length of a JPEG file with the restored picture's PSNR; None if out of reach.
+        restored_png: the restored picture as a PNG file.
+        spot: rows and columns of the small box where restoration helps most.
         peers: other codecs' files of at most as many bytes, filled as they are asked for.
     """
 
     levels: int
     step: float
+    choice: Choice
     data: bytes
     quantized: np.ndarray
     restored: np.ndarray
@@ -123,6 +158,8 @@ class Result:
     ssim_quantized: float
     ssim_restored: float
     jpeg_bytes: float | None
+    restored_png: bytes
+    spot: tuple[slice, slice]
     peers: dict[str, PeerResult] = field(default_factory=dict)
 
     @property
@@ -186,52 +223,67 @@ class Visit:
         return self.photo, self.result
 
 
-def read_photo(path: str | Path, name: str) -> Photo:
-    """An image file as a photo; one of more than MAX_MEGAPIXELS is scaled down, with a notice.
+def read_photo(path: str | Path, name: str, megapixels: int = MAX_MEGAPIXELS) -> Photo:
+    """An image file as a photo; one of more than ``megapixels`` is scaled down, with a notice.
 
     Raises:
         ImageError: when it is not an image that can be read, or is much too large.
     """
     loaded = read_image(Path(path).read_bytes())
     height, width = loaded.pixels.shape[:2]
-    scale = (MAX_MEGAPIXELS * 1e6 / (height * width)) ** 0.5
+    scale = (megapixels * 1e6 / (height * width)) ** 0.5
     if scale >= 1:
         return Photo(name, loaded.pixels, loaded.notices)
     size = (max(1, int(width * scale)), max(1, int(height * scale)))
     smaller = Image.fromarray(loaded.pixels).resize(size, Image.Resampling.LANCZOS)
     notice = (
         f"The photo was scaled from {width} × {height} to {size[0]} × {size[1]} pixels: "
-        f"this page works at up to {MAX_MEGAPIXELS} megapixels."
+        f"at most {megapixels} megapixels are worked on here. The command `qann compress` keeps "
+        "them all."
     )
     return Photo(name, np.array(smaller), (*loaded.notices, notice))
 
 
 def compress_photo(photo: Photo, levels: int) -> Result:
-    """The photo at N = ``levels``: file, pictures, measures.
+    """The photo at N = ``levels``, by its chosen model and coder: file, pictures, measures.
 
-    The entropy coder runs beside the networks: it is one thread and lets go of the interpreter.
+    The networks use every core; all else runs in one thread beside them, in the order in which
+    it can begin: packing while the first picture is decoded, then that picture's measures.
     """
-    codec = shared_codec()
-    latents = photo.latents()
+    choice = photo.choice
+    codec, latents = codec_of(choice.model), photo.latents(choice.model)
     quantized = codec.quantize(latents, levels)
     with ThreadPoolExecutor(1) as beside:
-        packing = beside.submit(codec.pack, latents, levels)
-        plain = codec.decode(quantized, restore=False)
+        packing = beside.submit(pack, latents, levels, choice)
         restored = codec.decode(quantized)
-        reached = psnr(photo.pixels, restored)
-        jpeg = bytes_at_psnr(peer_by_name("jpeg"), photo.pixels, reached)
+        measuring = beside.submit(_measure, photo, restored)
+        png = beside.submit(png_bytes, restored)
+        plain = codec.decode(quantized, restore=False)
+        ssim_plain = beside.submit(ssim, photo.pixels, plain)
+        spot = closer_look(photo.pixels, plain, restored)
+        psnr_restored, ssim_restored, jpeg_bytes = measuring.result()
         return Result(
-            levels=levels,
-            step=step_for_levels(levels),
+            levels=quantized.levels,
+            step=quantized.step,
+            choice=choice,
+            data=packing.result(),
             quantized=plain,
             restored=restored,
             psnr_quantized=psnr(photo.pixels, plain),
-            psnr_restored=reached,
-            ssim_quantized=ssim(photo.pixels, plain),
-            ssim_restored=ssim(photo.pixels, restored),
-            jpeg_bytes=jpeg,
-            data=packing.result(),
+            psnr_restored=psnr_restored,
+            ssim_quantized=ssim_plain.result(),
+            ssim_restored=ssim_restored,
+            jpeg_bytes=jpeg_bytes,
+            restored_png=png.result(),
+            spot=spot,
         )
+
+
+def _measure(photo: Photo, restored: np.ndarray) -> tuple[float, float, float | None]:
+    """PSNR and SSIM of the restored picture, and the bytes that JPEG needs for that PSNR."""
+    reached = psnr(photo.pixels, restored)
+    jpeg = bytes_at_psnr(peer_by_name("jpeg"), photo.pixels, reached, photo.jpeg)
+    return reached, ssim(photo.pixels, restored), jpeg
 
 
 def peer_at_same_bytes(photo: Photo, result: Result, name: str) -> PeerResult:

@@ -52,6 +52,13 @@ LESSONS = (
     ),
 )
 
+CODERS = {"brotli": "Brotli", "brotli-tensor": "Brotli", "prior": "Learned prior"}
+"""How entropy coders are called."""
+
+MODEL_INFO = "Whose latents are quantized, and which network repairs them."
+
+CODER_INFO = "How the integers become bytes. The picture is the same; only the file's size changes."
+
 EXPLANATION = """
 **N** is the number of distinct values, the *pixel-range diversity*. The photo becomes wavelet
 coefficients, most of them near zero. They are rounded to a grid of N values that spans
@@ -74,17 +81,25 @@ the decoders gave.
 
 CURVES_INTRO = """
 How many bits does which quality cost, **for this photo**? Each point is one real file. Up and to
-the left is better. The ring marks where the slider stands on the Compare tab.
+the left is better. The ring marks where the slider stands on the Compare tab. *Quantizers* are
+other ways to reduce the same latents, and the network told half or twice the true N.
 """
 
 OPEN_INTRO = "A `.qann` file back to a picture, with all that its header says."
+
+OPEN_HINT = """
+<p class='quiet'>Download one on the Compare tab, or make one with the command
+<code>qann compress</code>, and drop it here. You will see the picture that plain decoding gives
+beside the restored one, what each field of the header means, and which part takes how many
+bytes.</p>
+"""
 
 TIPS = {
     "rate": "Bits of the whole .qann file for each pixel of the photo. Raw pixels take 24.",
     "bytes": "Length of the .qann file, header included.",
     "ratio": "The raw 24-bit pixels are so many times larger than the file.",
     "step": "Distance between two neighbouring values that a coefficient may take, in the "
-            "coefficients' own unit: 7067 / (N − 1).",
+            "coefficients' own unit: 7067 / (N − 1) for the default model.",
     "psnr": "Peak signal-to-noise ratio over red, green and blue, in decibels; higher is better.",
     "ssim": "Structural similarity, mean over red, green and blue; 1 means equal.",
     "gain": "What the restoration network adds, in decibels, without one byte more in the file.",

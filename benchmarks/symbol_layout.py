@@ -22,6 +22,7 @@ from qann_core import Codec, read_image
 from qann_core.cli import DEFAULT_LEVELS
 from qann_core.entropy import coder_by_name
 from qann_core.files import find_images
+from qann_core.limits import MAX_LEVELS
 from qann_core.prediction import med_residual
 
 Bands = tuple[np.ndarray, ...]
@@ -71,7 +72,7 @@ def packed(bands: Bands) -> int:
 
 def grouped(bands: Bands) -> int:
     """Bytes of the codec's own coder."""
-    return len(coder_by_name("brotli").encode(bands))
+    return len(coder_by_name("brotli").encode(bands, MAX_LEVELS))
 
 
 LAYOUTS: tuple[Callable[[Bands], int], ...] = (interleaved, planar, packed, grouped)

@@ -96,10 +96,10 @@ def main() -> None:
 
     peak = convolution_throughput()
     seconds = seconds_of(step, options.repeat)
-    flops = 2000 * step_macs(cost, options.stage) * batch * side * side
+    reached = 2000 * step_macs(cost, options.stage) * batch * side * side / seconds / 1e9
     print(f"{options.threads} threads; a 3x3 convolution reaches {peak:.0f} GFLOP/s")
-    print(f"{options.stage} step: {seconds:.2f} s, {batch / seconds:.2f} crops of {side}/s, ", end="")
-    print(f"{flops / seconds / 1e9:.0f} GFLOP/s, {100 * flops / seconds / 1e9 / peak:.0f} % of that")
+    print(f"{options.stage} step: {seconds:.2f} s, {batch / seconds:.2f} crops a second, ", end="")
+    print(f"{reached:.0f} GFLOP/s, {100 * reached / peak:.0f} % of that")
     for kind, share in shares(step).items():
         print(f"{kind:16s} {100 * share:5.1f} %")
 

@@ -4,7 +4,7 @@
 |--------|-------|------------------------------------------------------------------|
 | 0      | 4     | magic ``QANN``                                                   |
 | 4      | 1     | container version: 1                                             |
-| 5      | 1     | coder id (``entropy.coder_by_id``)                               |
+| 5      | 1     | coder id (``entropy.CODER_NAMES``)                               |
 | 6      | 4     | model id: names the weights that made the latents                |
 | 10     | 2     | N, the number of distinct values that the latents may take       |
 | 12     | 2     | width of the image, pixels                                       |
@@ -31,6 +31,7 @@ from .errors import BitstreamError, ParameterError
 from .limits import MAX_LEVELS, MAX_PAYLOAD, MAX_PIXELS, MAX_SIDE, MIN_LEVELS
 
 if TYPE_CHECKING:
+    from .prior_weights import Prior
     from .quantization import QuantizedLatents
 
 MAGIC = b"QANN"
@@ -82,16 +83,26 @@ def band_shapes(height: int, width: int) -> tuple[tuple[int, int, int], ...]:
     return ((3, rows, columns), *details)
 
 
-def pack(latents: QuantizedLatents, coder: str = "brotli") -> bytes:
+def pack(latents: QuantizedLatents, coder: str = "brotli", prior: Prior | None = None) -> bytes:
     """Quantized latents to the bytes of a .qann file.
 
+    Args:
+        coder: "brotli", or "prior" for the learned prior.
+        prior: what the prior coder is to use; by default, the prior of the latents' model, which
+            must then be a bundled one.
+
     Raises:
+        ModelError: when a prior is needed and not there, or this machine cannot use it.
         ParameterError: when the coder's name is unknown, or the latents do not fit the format
             (size, N, model id, shapes, or integers outside ``levels_range(N)``).
     """
-    chosen = entropy.coder_by_name(coder)
+    if coder == "prior" and prior is None:
+        from .prior_weights import prior_of_model
+
+        prior = prior_of_model(latents.model_id)
+    chosen = entropy.coder_by_name(coder, prior)
     _check_latents(latents)
-    payload = chosen.encode(latents.bands)
+    payload = chosen.encode(latents.bands, latents.levels)
     head = _FIELDS.pack(
         MAGIC,
         VERSION,
@@ -105,16 +116,20 @@ def pack(latents: QuantizedLatents, coder: str = "brotli") -> bytes:
     return sealed(head, payload)
 
 
-def unpack(data: bytes) -> QuantizedLatents:
+def unpack(data: bytes, prior: Prior | None = None) -> QuantizedLatents:
     """The bytes of a .qann file to quantized latents.
 
+    Args:
+        prior: used where the file names it; any other prior must be a bundled one.
+
     Raises:
+        ModelError: when the file needs a prior that is not here, or this machine cannot use it.
         BitstreamError: when the file is not a .qann file, is damaged, or needs a newer version.
     """
     header = read_header(data)
     payload = opened(data, _FIELDS.size)
     shapes = band_shapes(header.height, header.width)
-    coder = entropy.coder_by_id(header.coder_id)
+    coder = entropy.coder_by_id(header.coder_id, prior)
     bands = coder.decode(payload, shapes, header.levels)
 
     from .quantization import QuantizedLatents  # torch comes with it: only now is it needed
@@ -148,7 +163,7 @@ def read_header(data: bytes) -> Header:
     _check_levels(levels, BitstreamError)
     check_size(width, height, BitstreamError)
     check_length(length, len(data) - HEADER_BYTES)
-    name = entropy.coder_by_id(coder_id).name
+    name = entropy.coder_name(coder_id)
     return Header(version, width, height, levels, coder_id, name, model.hex(), length, len(data))
 
 

@@ -1,4 +1,4 @@
-"""The ``qann`` command: compress, decompress, info, evaluate, train, export.
+"""The ``qann`` command: compress, decompress, info, evaluate, benchmark, train and export.
 
 Bad input is one sentence on stderr and exit status 2. torch and diffusers take seconds to import,
 so each is imported only by the command that needs it.
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
+from .cli_benchmark import add_benchmark
+from .entropy import CODER_NAMES
 from .errors import ParameterError, QannError
 from .limits import MAX_LEVELS, MIN_LEVELS
 
@@ -53,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_decompress(commands)
     _add_info(commands)
     _add_evaluate(commands)
+    add_benchmark(commands, DEFAULT_LEVELS)
     _add_train(commands)
+    _add_train_prior(commands)
     _add_export(commands)
     return parser
 
@@ -72,6 +76,7 @@ def _add_compress(commands: argparse._SubParsersAction) -> None:
     )
     target.add_argument("--bpp", type=float, help="largest N whose file is at most this rate")
     target.add_argument("--psnr", type=float, help="smallest N that reaches this PSNR in dB")
+    _add_coder(parser)
     _add_common(parser)
     parser.set_defaults(run=_compress)
 
@@ -99,6 +104,7 @@ def _add_evaluate(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--peers", nargs="*", default=["jpeg", "webp", "avif"], metavar="CODEC")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write JSON")
     parser.add_argument("--csv", type=Path, metavar="OUT", help="also write CSV, a line a point")
+    _add_coder(parser)
     _add_common(parser)
     parser.set_defaults(run=_evaluate)
 
@@ -126,12 +132,35 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_train)
 
 
+def _add_train_prior(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "train-prior", help="train the learned prior of the prior coder for a model"
+    )
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, required=True, help="the run's folder; resumed if used")
+    parser.add_argument("--model", default="default", help="whose latents it is to code")
+    parser.add_argument("--minutes", type=float, default=40.0, help="budget of the run")
+    parser.add_argument("--batch", type=int, default=6, help="crops per step")
+    parser.add_argument("--crop", type=int, default=128, help="side of a crop in pixels")
+    parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--init", type=Path, help="a prior folder to start from")
+    parser.add_argument("--exclude", type=Path, help="a text file of image paths to leave out")
+    parser.set_defaults(run=_train_prior)
+
+
 def _add_export(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("export", help="a run's weights to a model folder")
     parser.add_argument("run_folder", type=Path)
     parser.add_argument("model_folder", type=Path)
     parser.add_argument("--summary", required=True, help="one sentence on the model")
     parser.set_defaults(run=_export)
+
+
+def _add_coder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--coder", choices=tuple(CODER_NAMES.values()), default="brotli", help="entropy coder"
+    )
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -150,7 +179,7 @@ def _compress(options: argparse.Namespace) -> None:
 
     from .codec import Codec
 
-    codec = Codec.load(options.model)
+    codec = Codec.load(options.model, options.coder)
     latents = codec.encode(loaded.pixels)
     if options.bpp is not None or options.psnr is not None:
         data, levels = _search(codec, latents, loaded.pixels, options)
@@ -226,7 +255,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     levels = [check_levels(n) for n in sorted(set(options.levels))]
     peers = [peer_by_name(name) for name in options.peers]
     paths = find_images([options.folder])
-    codec = Codec.load(options.model)
+    codec = Codec.load(options.model, options.coder)
     total = len(paths) * (2 * len(levels) + sum(len(peer.sweep) for peer in peers))
     with tqdm(total=total, desc="Evaluating", unit=" points") as bar:
         images = ((path.name, read_image(path).pixels) for path in paths)
@@ -242,9 +271,7 @@ def _train(options: argparse.Namespace) -> None:
     try:
         from .training.loop import TrainingOptions, train
     except ImportError as error:
-        raise ParameterError(
-            f"Training needs the package {error.name}; install the project with its extra 'train'."
-        ) from error
+        raise _needs_extra(error) from error
     settings = TrainingOptions(
         minutes=options.minutes,
         steps=options.steps,
@@ -256,10 +283,40 @@ def _train(options: argparse.Namespace) -> None:
         seed=options.seed,
         compile=options.compile,
     )
-    exclude = []
-    if options.exclude is not None:
-        exclude = [Path(line) for line in options.exclude.read_text().splitlines() if line.strip()]
+    exclude = _listed(options.exclude)
     train(options.folders, options.out, settings, options.init, exclude, options.size)
+
+
+def _train_prior(options: argparse.Namespace) -> None:
+    from .models import resolve_folder
+
+    try:
+        from .training.prior_loop import PriorOptions, train_prior
+    except ImportError as error:
+        raise _needs_extra(error) from error
+    settings = PriorOptions(
+        minutes=options.minutes,
+        batch=options.batch,
+        crop=options.crop,
+        rate=options.rate,
+        seed=options.seed,
+    )
+    model, exclude = resolve_folder(options.model), _listed(options.exclude)
+    folder = train_prior(options.folders, model, options.out, settings, options.init, exclude)
+    print(f"{folder}: copy it into the model folder {model}")
+
+
+def _needs_extra(error: ImportError) -> ParameterError:
+    return ParameterError(
+        f"Training needs the package {error.name}; install the project with its extra 'train'."
+    )
+
+
+def _listed(path: Path | None) -> list[Path]:
+    """The paths in a text file, one a line; none without a file."""
+    if path is None:
+        return []
+    return [Path(line) for line in path.read_text().splitlines() if line.strip()]
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,7 +15,16 @@ from torch import Tensor
 from . import bitstream, wavelet
 from .errors import ModelError, ParameterError
 from .images import check_pixels
-from .models import DEFAULT_MODEL, load_networks, model_by_id, resolve_folder
+from .limits import MAX_LEVELS, MIN_LEVELS
+from .models import (
+    DEFAULT_MODEL,
+    coder_names,
+    has_prior,
+    load_networks,
+    model_by_id,
+    prior_folder,
+    resolve_folder,
+)
 from .quantization import (
     QuantizedLatents,
     check_levels,
@@ -25,6 +35,9 @@ from .quantization import (
 from .restoration import QannUNet
 from .vae import WaveletVAE
 from .wavelet import Pyramid
+
+if TYPE_CHECKING:
+    from .prior_weights import Prior
 
 TILE = 1536
 HALO = 128
@@ -51,21 +64,59 @@ class Codec:
     Args:
         vae, qann: the networks, in inference mode.
         model_id: 8 hexadecimal digits that name their weights.
+        folder: the model folder that they came from, where its prior lies.
+        coder: name of the entropy coder of the files that it makes, unless told otherwise.
     """
 
-    def __init__(self, vae: WaveletVAE, qann: QannUNet, model_id: str) -> None:
+    min_levels, max_levels = MIN_LEVELS, MAX_LEVELS
+    """The range of N."""
+
+    def __init__(
+        self,
+        vae: WaveletVAE,
+        qann: QannUNet,
+        model_id: str,
+        folder: Path | None = None,
+        coder: str = "brotli",
+    ) -> None:
         self.vae = vae.to(memory_format=torch.channels_last)
         self.qann = qann.to(memory_format=torch.channels_last)
         self.model_id = model_id
+        self.folder = folder
+        self.coder = coder
 
     @classmethod
-    def load(cls, model: str | Path = DEFAULT_MODEL) -> Codec:
-        """Loads a bundled model by name, or a model folder.
+    def load(cls, model: str | Path = DEFAULT_MODEL, coder: str = "brotli") -> Codec:
+        """Loads a bundled model by name, or a model folder; ``coder`` as above.
 
         Raises:
             ModelError: when it is not there or cannot be used.
         """
-        return cls(*load_networks(resolve_folder(model)))
+        folder = resolve_folder(model)
+        return cls(*load_networks(folder), folder, coder)
+
+    @property
+    def coders(self) -> tuple[str, ...]:
+        """Names of the entropy coders that can pack its latents, the default one first."""
+        return ("brotli",) if self.folder is None else coder_names(self.folder)
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether this model has a learned prior, which the coder "prior" needs."""
+        return self.folder is not None and has_prior(self.folder)
+
+    @property
+    def prior(self) -> Prior:
+        """The model's learned prior, loaded on first use.
+
+        Raises:
+            ModelError: when the model has none, or this machine cannot use it.
+        """
+        if self.folder is None or not self.has_prior:
+            raise ModelError(f"Model {self.model_id} has no prior; use the coder brotli.")
+        from .prior_weights import cached_prior
+
+        return cached_prior(prior_folder(self.folder))
 
     @torch.inference_mode()
     def encode(self, pixels: np.ndarray) -> Latents:
@@ -90,21 +141,29 @@ class Codec:
         bands = quantize(latents.pyramid, check_levels(levels))
         return QuantizedLatents(bands, int(levels), latents.height, latents.width, self.model_id)
 
-    def pack(self, latents: Latents, levels: int) -> bytes:
+    def pack(self, latents: Latents, levels: int, coder: str | None = None) -> bytes:
         """Latents to the bytes of a .qann file at N = ``levels``.
 
+        Args:
+            coder: "brotli", or "prior" for the learned prior; by default the codec's own.
+
         Raises:
-            ParameterError: when N is out of range.
+            ParameterError: when N is out of range or there is no such coder.
+            ModelError: when the model has no prior, or this machine cannot use it.
         """
-        return bitstream.pack(self.quantize(latents, levels))
+        coder = coder or self.coder
+        prior = self.prior if coder == "prior" else None
+        return bitstream.pack(self.quantize(latents, levels), coder, prior)
 
     def unpack(self, data: bytes) -> QuantizedLatents:
         """The bytes of a .qann file to quantized latents.
 
         Raises:
             BitstreamError: when it is not one, is damaged, or needs a newer version.
+            ModelError: when it needs a prior that is not here, or this machine cannot use it.
         """
-        return bitstream.unpack(data)
+        uses_prior = bitstream.read_header(data).coder == "prior"
+        return bitstream.unpack(data, self.prior if uses_prior and self.has_prior else None)
 
     @torch.inference_mode()
     def decode(self, quantized: QuantizedLatents, restore: bool = True) -> np.ndarray:
@@ -188,6 +247,18 @@ class Codec:
             )
 
 
+class EncodedCodec(Codec):
+    """A codec with the encoder's work on one image done already, for many sweeps of that image."""
+
+    def __init__(self, codec: Codec, latents: Latents) -> None:
+        super().__init__(codec.vae, codec.qann, codec.model_id)
+        self._latents = latents
+
+    def encode(self, pixels: np.ndarray) -> Latents:
+        """The latents given; ``pixels`` are those of their image."""
+        return self._latents
+
+
 def compress(pixels: np.ndarray, levels: int = 96) -> bytes:
     """Image, uint8 (H, W, 3), to the bytes of a .qann file, with the default model.
 
@@ -203,7 +274,7 @@ def decompress(data: bytes, restore: bool = True) -> np.ndarray:
 
     Raises:
         BitstreamError: when it is not a .qann file, is damaged, or needs a newer version.
-        ModelError: when the model that made it is not installed.
+        ModelError: when the model that made it, or the prior that it needs, is not installed.
     """
     quantized = bitstream.unpack(data)
     return _cached(model_by_id(quantized.model_id).name).decode(quantized, restore)

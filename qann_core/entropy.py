@@ -1,9 +1,10 @@
 """Quantized latents (integers) to bytes and back: one small interface, a coder id in every file.
 
-The first coder prepares symbols for Brotli (Alakuijala et al. 2018; RFC 7932), which by itself
-knows neither space nor scale. Each coefficient's magnitude is *expected* from coefficients that
-the decoder already has, then written in unary, and each bit goes to the group of bits that are
-about as likely to be one. docs/symbol-layout.md tells how, and what it saves.
+Coder 2, the learned prior, lies in ``prior_coder``. Coder 1, here, prepares symbols for Brotli
+(Alakuijala et al. 2018; RFC 7932), which by itself knows neither space nor scale. Each
+coefficient's magnitude is *expected* from coefficients that the decoder already has, then written
+in unary, and each bit goes to the group of bits that are about as likely to be one.
+docs/symbol-layout.md tells how, and what it saves.
 
     bands ─► LL: MED residuals ─► planes ─► four passes ─► magnitude s expected from what is known
                                                              │
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -31,6 +32,9 @@ from .errors import BitstreamError, ParameterError
 from .limits import MAX_LEVELS
 from .prediction import med_residual, med_restore
 from .symbols import Reader, Source, Writer, damaged, varint
+
+if TYPE_CHECKING:
+    from .prior_weights import Prior
 
 Bands = tuple[np.ndarray, ...]
 Shapes = Sequence[tuple[int, int, int]]
@@ -45,8 +49,8 @@ class EntropyCoder(Protocol):
     @property
     def name(self) -> str: ...
 
-    def encode(self, bands: Sequence[np.ndarray]) -> bytes:
-        """Integer arrays (C, H, W), coarse to fine, to a payload that ``decode`` reads."""
+    def encode(self, bands: Sequence[np.ndarray], levels: int) -> bytes:
+        """Integer arrays (C, H, W), coarse to fine, of N = ``levels`` to what ``decode`` reads."""
         ...
 
     def decode(self, payload: bytes, shapes: Shapes, levels: int) -> Bands:
@@ -109,7 +113,7 @@ class BrotliCoder:
     id: int = 1
     name: str = "brotli"
 
-    def encode(self, bands: Sequence[np.ndarray]) -> bytes:
+    def encode(self, bands: Sequence[np.ndarray], levels: int) -> bytes:
         """See ``EntropyCoder``; ParameterError for magnitudes above MAX_LEVELS."""
         if max(max(int(b.max()), -int(b.min())) for b in bands) > MAX_LEVELS:
             raise ParameterError(f"Quantized latents must lie within +-{MAX_LEVELS}.")
@@ -178,26 +182,34 @@ def _read_bands(payload: bytes, shapes: Shapes) -> tuple[Bands, list[list[float]
     return tuple(bands), bits
 
 
-_CODERS: tuple[EntropyCoder, ...] = (BrotliCoder(),)
+CODER_NAMES = {1: "brotli", 2: "prior"}
+"""Every entropy coder's id in the file, and its name."""
 
 
-def coder_names() -> tuple[str, ...]:
-    """The names of all coders, the default one first."""
-    return tuple(coder.name for coder in _CODERS)
+def coder_name(identifier: int) -> str:
+    """The name of the coder that a file names; BitstreamError when it is unknown here."""
+    if identifier not in CODER_NAMES:
+        raise BitstreamError(f"The file needs entropy coder {identifier}, which is unknown here.")
+    return CODER_NAMES[identifier]
 
 
-def coder_by_id(identifier: int) -> EntropyCoder:
+def coder_by_name(name: str, prior: Prior | None = None) -> EntropyCoder:
+    """The coder of this name; ParameterError, naming those there are, when there is none.
+
+    Args:
+        prior: what the prior coder is to encode with. Without it, it decodes only, with the
+            bundled prior that a file names.
+    """
+    if name == "brotli":
+        return BrotliCoder()
+    if name == "prior":
+        from .prior_coder import PriorCoder  # torch comes with it
+
+        return PriorCoder(prior)
+    names = ", ".join(CODER_NAMES.values())
+    raise ParameterError(f"There is no entropy coder named {name!r}; there are: {names}.")
+
+
+def coder_by_id(identifier: int, prior: Prior | None = None) -> EntropyCoder:
     """The coder that a file names; BitstreamError when this program does not know it."""
-    for coder in _CODERS:
-        if coder.id == identifier:
-            return coder
-    raise BitstreamError(f"The file needs entropy coder {identifier}, which is unknown here.")
-
-
-def coder_by_name(name: str) -> EntropyCoder:
-    """The coder of this name; ParameterError, naming those there are, when there is none."""
-    for coder in _CODERS:
-        if coder.name == name:
-            return coder
-    names = ", ".join(coder.name for coder in _CODERS)
-    raise ParameterError(f"There is no entropy coder named {name!r}; there is: {names}.")
+    return coder_by_name(coder_name(identifier), prior)

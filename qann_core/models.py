@@ -2,7 +2,8 @@
 
 A model is a folder with ``model.json`` (name, id, what it is), ``vae/`` and ``qann/`` (each a
 diffusers folder: config.json and a safetensors file). The id is a digest of both, so a file that
-names it can only be decoded with exactly these weights. Nothing here imports torch until weights
+names it can only be decoded with exactly these weights. A model may also have ``prior/``, for the
+entropy coder of that name, which has an id of its own. Nothing here imports torch until weights
 are loaded.
 """
 
@@ -104,6 +105,21 @@ def resolve_folder(model: str | Path) -> Path:
             return folder
     known = ", ".join(info.name for info in bundled_models()) or "none"
     raise ModelError(f"There is no model {str(model)!r}; give a folder or one of: {known}.")
+
+
+def prior_folder(folder: Path) -> Path:
+    """Where a model folder keeps its learned prior, if it has one; see ``prior_weights``."""
+    return folder / "prior"
+
+
+def coder_names(folder: Path) -> tuple[str, ...]:
+    """Names of the entropy coders that a model's latents can be packed with, the default first."""
+    return ("brotli", "prior") if has_prior(folder) else ("brotli",)
+
+
+def has_prior(folder: Path) -> bool:
+    """Whether a model folder has a learned prior."""
+    return (prior_folder(folder) / "diffusion_pytorch_model.safetensors").is_file()
 
 
 def load_networks(folder: Path) -> tuple[WaveletVAE, QannUNet, str]:

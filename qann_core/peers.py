@@ -188,51 +188,66 @@ def at_bytes(peer: Peer, pixels: np.ndarray, target_bytes: int) -> PeerResult:
     return PeerResult(peer.name, quality, files[quality], decoded, psnr(pixels, decoded), met)
 
 
+Measured = dict[int, tuple[int, float]]
+"""What a peer made of one image: quality -> (length of the file in bytes, PSNR in dB)."""
+
+
 def at_psnr(peer: Peer, pixels: np.ndarray, target_psnr: float) -> PeerResult:
     """The lowest quality that reaches ``target_psnr`` (in dB), by bisection.
 
     When even the highest quality falls short, its result, with ``met`` false.
     """
-    return _around_psnr(peer, pixels, target_psnr)[1]
+    _, quality = _around_psnr(peer, pixels, target_psnr, {})
+    data = peer.encode(pixels, quality)
+    decoded = peer.decode(data)
+    reached = psnr(pixels, decoded)
+    return PeerResult(peer.name, quality, data, decoded, reached, reached >= target_psnr)
 
 
-def bytes_at_psnr(peer: Peer, pixels: np.ndarray, target_psnr: float) -> float | None:
+def bytes_at_psnr(
+    peer: Peer, pixels: np.ndarray, target_psnr: float, measured: Measured | None = None
+) -> float | None:
     """The file length, in bytes, at exactly ``target_psnr`` (in dB).
 
     Interpolated between the two neighbouring qualities, the logarithm of the length being linear
     in dB. None when the PSNR is out of the peer's reach, above or below.
+
+    Args:
+        measured: what earlier searches for the same image have found; it is used and added to.
     """
-    below, above = _around_psnr(peer, pixels, target_psnr)
-    if not above.met or (below is None and above.psnr > target_psnr):
+    measured = {} if measured is None else measured
+    below, above = _around_psnr(peer, pixels, target_psnr, measured)
+    longer, reached = measured[above]
+    if reached < target_psnr or (below is None and reached > target_psnr):
         return None
-    if below is None or math.isinf(above.psnr):
-        return float(len(above.data))
-    fraction = (target_psnr - below.psnr) / (above.psnr - below.psnr)
-    return len(below.data) * (len(above.data) / len(below.data)) ** fraction
+    if below is None or math.isinf(reached):
+        return float(longer)
+    shorter, short_of = measured[below]
+    return shorter * (longer / shorter) ** ((target_psnr - short_of) / (reached - short_of))
 
 
 def _around_psnr(
-    peer: Peer, pixels: np.ndarray, target_psnr: float
-) -> tuple[PeerResult | None, PeerResult]:
-    """Results at neighbouring qualities: the last below the target, the first that reaches it.
+    peer: Peer, pixels: np.ndarray, target_psnr: float, measured: Measured
+) -> tuple[int | None, int]:
+    """Neighbouring qualities, both in ``measured``: the last below the target, the first that
+    reaches it.
 
     The first is None when the lowest quality reaches the target already; the second is the
-    highest quality, not ``met``, when none does.
+    highest quality when none does.
     """
-    tried: dict[int, PeerResult] = {}
 
     def falls_short(quality: int) -> bool:
-        data = peer.encode(pixels, quality)
-        decoded = peer.decode(data)
-        reached = psnr(pixels, decoded)
-        met = reached >= target_psnr
-        tried[quality] = PeerResult(peer.name, quality, data, decoded, reached, met)
-        return not met
+        if quality not in measured:
+            data = peer.encode(pixels, quality)
+            measured[quality] = len(data), psnr(pixels, peer.decode(data))
+        return measured[quality][1] < target_psnr
 
     if not falls_short(peer.min_quality):
-        return None, tried[peer.min_quality]
-    below, above = _bisect(falls_short, peer.min_quality, peer.max_quality + 1)
-    return tried[below], tried[min(above, peer.max_quality)]
+        return None, peer.min_quality
+    high = min((q for q in measured if not falls_short(q)), default=peer.max_quality + 1)
+    low = max(q for q in measured if q < high)
+    below, above = _bisect(falls_short, low, high)
+    return below, min(above, peer.max_quality)
 
 
 def _bisect(holds: Callable[[int], bool], low: int, high: int) -> tuple[int, int]:

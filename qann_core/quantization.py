@@ -38,6 +38,11 @@ class QuantizedLatents:
     width: int
     model_id: str
 
+    @property
+    def step(self) -> float:
+        """The quantization step, in the latents' own unit."""
+        return step_for_levels(float(self.levels))
+
 
 def check_levels(levels: int) -> int:
     """Returns N as an int.
@@ -74,13 +79,18 @@ def dead_zone_round(scaled: Tensor, offset: float = ROUNDING_OFFSET) -> Tensor:
     return torch.sign(scaled) * torch.floor(scaled.abs() + offset)
 
 
-def quantize(pyramid: Pyramid, levels: int) -> tuple[np.ndarray, ...]:
-    """Latents of one image (batch size 1) to int32 arrays (C, H, W) with at most N values."""
+def quantize(
+    pyramid: Pyramid, levels: int, offset: float = ROUNDING_OFFSET
+) -> tuple[np.ndarray, ...]:
+    """Latents of one image (batch size 1) to int32 arrays (C, H, W) with at most N values.
+
+    ``offset`` is the details' rounding offset; a decoder need not know it.
+    """
     step = step_for_levels(levels)
     low, high = levels_range(levels)
     bands = []
     for index, band in enumerate(pyramid):
-        scaled = dead_zone_round(band / step, 0.5 if index == 0 else ROUNDING_OFFSET)
+        scaled = dead_zone_round(band / step, 0.5 if index == 0 else offset)
         bands.append(scaled.clamp_(low, high)[0].to(torch.int32).cpu().numpy())
     return tuple(bands)
 

@@ -112,9 +112,10 @@ class Evaluation:
         peers = [name for name in self.codecs() if name not in (QUANTIZED, RESTORED)]
         return _finite({
             "images": len(self.per_image),
-            "mean": _rows([*self.mean_curve(QUANTIZED), *self.mean_curve(RESTORED)]),
+            "mean": level_rows([*self.mean_curve(QUANTIZED), *self.mean_curve(RESTORED)]),
             "per_image": [
-                {"image": name, **row} for name, points in self.per_image for row in _rows(points)
+                {"image": name, **row}
+                for name, points in self.per_image for row in level_rows(points)
             ],
             "bd_rate_psnr": self.bd_rate_psnr(RESTORED),
             "bd_rate_psnr_quantized": self.bd_rate_psnr(QUANTIZED),
@@ -285,7 +286,7 @@ def _curve(points: Iterable[Point]) -> tuple[list[float], list[float]]:
     return [point.bpp for point in points], [point.psnr for point in points]
 
 
-def _rows(points: Iterable[Point]) -> list[dict[str, Any]]:
+def level_rows(points: Iterable[Point]) -> list[dict[str, Any]]:
     """This codec's points as one row for each N: quantized and restored side by side."""
     rows: dict[int, dict[str, Any]] = {}
     for point in points:

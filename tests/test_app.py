@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -16,12 +17,21 @@ from PIL import Image
 gr = pytest.importorskip("gradio")
 
 from gradio_client import Client, handle_file  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from app import api, cards, compare, curves, figures, pictures, visit  # noqa: E402
+from app import models as choices  # noqa: E402
 from app.demo import build, launch_options  # noqa: E402
 from app.examples import credits, example_photo  # noqa: E402
 from app.open_file import bytes_by_part, decode_file  # noqa: E402
-from qann_core import BitstreamError, Codec, QannError, read_header, read_image  # noqa: E402
+from qann_core import (  # noqa: E402
+    BitstreamError,
+    Codec,
+    QannError,
+    models,
+    read_header,
+    read_image,
+)
 from qann_core.metrics import psnr  # noqa: E402
 from qann_core.rate_distortion import Point  # noqa: E402
 
@@ -56,6 +66,60 @@ def test_example_photos_have_credits_and_cover_the_subjects():
     assert {path.name for path in (ROOT / "assets" / "examples").glob("*.jpg")} == {
         credit.file for credit in credits()
     }
+
+
+@pytest.fixture
+def second_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A second bundled model, whose restoration network corrects nothing."""
+    copytree(models.models_folder() / "default", tmp_path / "default")
+    copytree(models.models_folder() / "default", tmp_path / "run" / "model")
+    weights = tmp_path / "run" / "model" / "qann" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(weights)
+    save_file({k: v * ("heads" not in k) for k, v in tensors.items()}, weights)
+    models.export_model(tmp_path / "run" / "model", tmp_path / "idle", "It repairs nothing.")
+    monkeypatch.setattr(models, "models_folder", lambda: tmp_path)
+    models.bundled_models.cache_clear()
+    yield "idle"
+    models.bundled_models.cache_clear()
+    choices._codecs.pop("idle", None)
+
+
+def test_model_is_chosen_by_name_and_only_among_the_bundled(pixels, second_model, tmp_path):
+    assert choices.model_names() == ["default", "idle"]
+    photo = visit.Photo("leaves", pixels)
+    photo.points = [Point("restored", 40, 1, 1, 30, 0.9), Point("jpeg", 40, 1, 1, 30, 0.9)]
+    first = visit.compress_photo(photo, 60)
+    photo.use(choices.check_choice(second_model, "brotli"))
+    second = visit.compress_photo(photo, 60)
+    assert first.gain > 0 and second.gain == pytest.approx(0, abs=0.01)
+    assert read_header(second.data).model_id == choices.codec_of(second_model).model_id
+    assert np.array_equal(decode_file(second.data), second.restored)
+    assert [point.codec for point in photo.points] == ["jpeg"]
+    photo.use(choices.DEFAULT_CHOICE)
+    assert [point.codec for point in photo.points] == ["restored", "jpeg"]
+    with pytest.raises(QannError, match="choose from: default, idle"):
+        choices.codec_of(str(tmp_path / "idle"))
+
+
+def test_changing_the_model_keeps_n_and_coder_within_it(pixels, second_model, monkeypatch):
+    monkeypatch.setattr(choices.codec_of(second_model), "max_levels", 50, raising=False)
+    photo = visit.Photo("leaves", pixels)
+    one = visit.Visit(photo, visit.compress_photo(photo, 120))
+    *_, slider, coder = compare.change_model(
+        one, 120, second_model, "prior", "quantized", "restored", False
+    )
+    assert one.result.levels == slider["value"] == slider["maximum"] == 50
+    assert one.result.choice == choices.Choice(second_model, "brotli")
+    assert coder["value"] == "brotli" and coder["choices"] == [("Brotli", "brotli")]
+    assert curves.settings_by_codec(curves.CODECS, one.result.choice)["restored"] == (24, 36)
+    points = photo.points
+    again = compare.slide(one, 50, second_model, "brotli", "quantized", "restored", False)
+    assert photo.points is points and not isinstance(again, list)
+
+
+def test_coder_that_the_model_lacks_is_refused():
+    with pytest.raises(QannError, match="can use: brotli"):
+        choices.check_choice("default", "huffman")
 
 
 def test_result_is_that_of_the_library(pixels):
@@ -111,6 +175,15 @@ def test_large_photo_is_scaled_with_a_notice(tmp_path):
     photo = visit.read_photo(path, "large")
     assert photo.pixels.shape[0] * photo.pixels.shape[1] <= 12e6
     assert "6000 × 3000" in photo.notices[0]
+
+
+def test_photo_on_the_page_is_smaller_than_at_an_endpoint(tmp_path):
+    path = tmp_path / "large.png"
+    Image.new("RGB", (2400, 1600), "teal").save(path)
+    assert visit.read_photo(path, "large").pixels.shape == (1600, 2400, 3)
+    scaled = visit.read_photo(path, "large", visit.PAGE_MEGAPIXELS)
+    height, width, _ = scaled.pixels.shape
+    assert 2.9e6 < height * width <= 3e6 and width / height == pytest.approx(1.5, abs=0.01)
 
 
 def test_closer_look_finds_the_spot():
@@ -172,6 +245,23 @@ def test_sweep_stops_and_goes_on_where_it_was(pixels):
     assert (following.codec, following.setting) not in settings
 
 
+def test_quantizers_are_a_family_of_curves_that_shares_the_codecs_points(pixels):
+    photo = visit.Photo("leaves", np.ascontiguousarray(pixels[:48, :64]))
+    one = visit.Visit(photo, visit.compress_photo(photo, 40))
+    *_, last = curves.compute(one, "PSNR", curves.QUANTIZERS)
+    points = curves.points_of(photo, curves.QUANTIZERS)
+    assert len(points) == len(photo.points) == curves.n_points(curves.QUANTIZERS)
+    codecs = {point.codec for point in points}
+    assert codecs == {"quantized", "restored", "daq", "rq", "told-half", "told-double"}
+    assert "Done" in last[2] and figures.codec_label("daq") in last[1]
+    labels = {line.get_label() for line in last[0].axes[0].get_lines()}
+    assert {figures.codec_label(codec) for codec in codecs} <= labels
+    shared = curves.points_of(photo, curves.CODECS)
+    assert {point.codec for point in shared} == {"quantized", "restored"}
+    following = next(curves.sweep(photo, curves.CODECS))
+    assert following.codec == "jpeg"
+
+
 def test_file_opened_and_its_bytes_by_part(pixels):
     codec = visit.shared_codec()
     data = codec.pack(codec.encode(pixels), 60)
@@ -224,6 +314,14 @@ def test_rate_distortion(client, photo_file):
     facts = client.predict(handle_file(photo_file), api_name="/rate_distortion")
     assert len(facts["points"]) == curves.n_points()
     assert set(facts["bd_rate_per_cent"]) >= {"quantized", "jpeg", "webp", "avif"}
+
+
+def test_client_chooses_model_and_coder_by_name(client, photo_file):
+    named = client.predict(handle_file(photo_file), 90, "default", "brotli", api_name="/compress")
+    assert named[1]["model"] == "default" and named[1]["coder"] == "brotli"
+    for choice, words in ((("../default", "brotli"), "no model"), (("default", "zip"), "coder")):
+        with pytest.raises(Exception, match=words):
+            client.predict(handle_file(photo_file), 90, *choice, api_name="/compress")
 
 
 @pytest.mark.parametrize("levels", [15, 513, 40.5])

@@ -22,7 +22,7 @@ Bands = tuple[np.ndarray, ...]
 
 def round_trip(bands: Bands, levels: int = MAX_LEVELS) -> bytes:
     coder = coder_by_name("brotli")
-    payload = coder.encode(bands)
+    payload = coder.encode(bands, levels)
     decoded = coder.decode(payload, [band.shape for band in bands], levels)
     assert all(
         a.dtype == np.int32 and np.array_equal(a, b) for a, b in zip(decoded, bands, strict=True)
@@ -105,7 +105,7 @@ def test_bytes_by_band_add_up(photo: np.ndarray) -> None:
 
 def test_integers_that_n_does_not_allow_are_refused() -> None:
     bands = random_bands(32, 32, 1, 0.5, 200)
-    payload = coder_by_name("brotli").encode(bands)
+    payload = coder_by_name("brotli").encode(bands, MAX_LEVELS)
     with pytest.raises(BitstreamError, match="allowed"):
         coder_by_name("brotli").decode(payload, [band.shape for band in bands], 32)
 

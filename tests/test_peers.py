@@ -166,3 +166,18 @@ def test_bisection_finds_the_last_that_holds(low, length, data):
     assert peers._bisect(holds, low, low + length) == (last, last + 1)
     assert len(calls) <= math.ceil(math.log2(length)) if length > 1 else calls == []
     assert low not in calls and low + length not in calls
+
+
+def test_later_searches_use_what_earlier_ones_measured(monkeypatch):
+    peer, calls, measured = peer_by_name("jpeg"), [], {}
+    encode = type(peer).encode
+    monkeypatch.setattr(
+        type(peer), "encode", lambda self, *a: calls.append(a[1]) or encode(self, *a)
+    )
+    for target in (30.0, 30.5, 30.0, 29.0):
+        assert bytes_at_psnr(peer, PHOTO, target, measured) == bytes_at_psnr(peer, PHOTO, target)
+    calls.clear()
+    bytes_at_psnr(peer, PHOTO, 30.5, measured)
+    assert calls == []
+    bytes_at_psnr(peer, PHOTO, 30.25, measured)
+    assert len(calls) <= 3

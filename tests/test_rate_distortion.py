@@ -113,6 +113,19 @@ class TestBdRate:
         assert bd_rate(RATES, DECIBELS, rates, values) is None
         assert bd_rate(rates, values, RATES, DECIBELS) is None
 
+    def test_similarities_in_decibels(self):
+        assert [decibels(m) for m in (0, 0.9, 0.99)] == pytest.approx([0, 10, 20])
+        assert decibels(1) == math.inf
+        similarity = [1 - 10 ** (-value / 10) for value in DECIBELS]
+        recovered = [decibels(m) for m in similarity]
+        assert bd_rate(RATES, DECIBELS, RATES, recovered) == pytest.approx(0, abs=1e-6)
+
+    def test_spread(self):
+        found = spread([-10.0, None, -30.0])
+        assert (found.images, found.mean, found.least, found.most) == (2, -20, -30, -10)
+        assert found.deviation == pytest.approx(10)
+        assert spread([None]) is None and spread([]) is None
+
     def test_bd_psnr_needs_common_rates(self):
         assert bd_psnr(RATES, DECIBELS, [100 * r for r in RATES], DECIBELS) is None
 
@@ -151,6 +164,21 @@ class TestSweeps:
         assert points[1].n_bytes == len(data)
         assert points[1].psnr == psnr(pixels, peer.decode(data))
         assert [p.setting for p in sweep_peer(peer, pixels)] == list(peer.sweep)
+
+    def test_time_is_taken_of_each_file(self):
+        points = [
+            *sweep_codec(SkeletonCodec(), photo_like(50, 70), (40,)),
+            *sweep_peer(peer_by_name("jpeg"), photo_like(50, 70), (20,)),
+        ]
+        assert all(p.encode_seconds > 0 and p.decode_seconds > 0 for p in points)
+        assert points[0].encode_seconds == points[1].encode_seconds, "one file, decoded twice"
+
+    def test_slow_measures_on_request(self):
+        pytest.importorskip("ssimulacra2")
+        peer, pixels = peer_by_name("jpeg"), photo_like(50, 70)
+        (asked,) = sweep_peer(peer, pixels, [50], ("ssimulacra2",))
+        (point,) = sweep_peer(peer, pixels, [50])
+        assert asked.ssimulacra2 < 100 and point.ssimulacra2 is None
 
     def test_ms_ssim_where_defined(self):
         peer = peer_by_name("jpeg")

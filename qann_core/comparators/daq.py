@@ -75,8 +75,8 @@ class DistributionAware:
     """The comparator; its setting is N, odd, so that zero is a level."""
 
     name: str = NAME
-    label: str = "DAQ, N levels a subband"
-    settings: tuple[int, ...] = (5, 9, 13, 17, 25, 33, 49, 65)
+    label: str = "DAQ, by distribution"
+    settings: tuple[int, ...] = (5, 9, 13, 17, 21, 25, 33, 41)
     allowed: Sequence[int] = range(3, 256, 2)
 
     def pack(self, latents: Latents, setting: int, model_id: str) -> bytes:
@@ -86,11 +86,11 @@ class DistributionAware:
                 f"The number of levels is {setting}; it must be odd and from 3 to 255."
             )
         bands = [band[0].double().numpy() for band in latents.pyramid]
-        side = _side_information(bands, setting)
+        side = side_information(bands, setting)
         described = iter(subbands(side, setting))
         indices = [np.stack([next(described).indices(plane) for plane in band]) for band in bands]
         stream = brotli.compress(side, quality=11)
-        payload = varint(len(stream)) + stream + coder_by_name("brotli").encode(indices)
+        payload = varint(len(stream)) + stream + coder_by_name("brotli").encode(indices, setting)
         header = container.Header(setting, latents.width, latents.height, model_id)
         return container.pack(NAME, header, payload)
 
@@ -135,7 +135,8 @@ def subbands(side: bytes, levels: int) -> list[Subband]:
     return described
 
 
-def _side_information(bands: Sequence[np.ndarray], levels: int) -> bytes:
+def side_information(bands: Sequence[np.ndarray], levels: int) -> bytes:
+    """What N = ``levels`` needs to know of each subband of bands (C, H, W)."""
     planes = [plane for band in bands for plane in band]
     deviations = [float(plane.std()) for plane in planes]
     threshold = WORTH_CODING * max(deviations) * lloyd_max(LAPLACE, levels).distortion ** 0.5

@@ -17,7 +17,7 @@ from scipy.special import ndtr, ndtri
 from ..errors import ParameterError
 
 _ROUNDS = 100
-_TOLERANCE = 1e-9
+_TOLERANCE = 1e-7
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ class ResidualQuantization:
     """
 
     name: str = NAME
-    label: str = "RQ, codes by depth"
+    label: str = "RQ, residual codes"
     settings: tuple[int, ...] = (4, 8, 12, 16, 20, 24, 28, 32)
     allowed: Sequence[int] = range(1, sum(DEPTHS) + 1)
 

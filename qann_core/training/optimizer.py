@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from .objective import Objective
-
 MUON_RATE = 0.02
 ADAM_RATE = 1e-3
 HEAD_RATE = 1e-4
@@ -36,7 +34,7 @@ class HybridOptimizer:
     First and last layers, embeddings, biases and the prior stay with Adam.
     """
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: nn.Module, head_rate: float = HEAD_RATE) -> None:
         hidden, rest, heads, prior = [], [], [], []
         for name, parameter in objective.named_parameters():
             outer = any(part in name for part in ("stems", "embedding", "film"))
@@ -59,7 +57,7 @@ class HybridOptimizer:
         )
         groups = [
             {"params": rest, "lr": ADAM_RATE, "base": ADAM_RATE},
-            {"params": heads, "lr": HEAD_RATE, "base": HEAD_RATE},
+            {"params": heads, "lr": head_rate, "base": head_rate},
             {"params": prior, "lr": PRIOR_RATE, "base": PRIOR_RATE},
         ]
         self._adam = torch.optim.Adam(groups, betas=(0.9, 0.99))

@@ -209,6 +209,26 @@ def test_curves_run_cancelled_and_finished(open_page, photo):
     assert len(lines) == 1 + page.evaluate(value)
 
 
+def test_quantizers_switch(open_page, photo):
+    page = open_page()
+    upload(page, photo)
+    wait_for_photo(page, "leaves")
+    page.get_by_role("tab", name="Rate-distortion").click()
+    page.wait_for_selector("#sweep-status :text('Not started')")
+    page.click("#sweep-start")
+    page.wait_for_function("document.querySelector('#sweep-status progress').value > 1")
+    page.locator("#family label", has_text="Quantizers").click()
+    page.wait_for_selector("#sweep-status :text('Ready to go on')")
+    value = "document.querySelector('#sweep-status progress').value"
+    kept = page.evaluate(value)
+    page.wait_for_timeout(1500)
+    assert page.evaluate(value) == kept, "the sweep of the codecs has ended"
+    page.click("#sweep-start")
+    page.wait_for_selector("#sweep-status :text('Done')", timeout=120_000)
+    table = page.locator("#bd-table").inner_text()
+    assert "DAQ" in table and "told N/2" in table and "JPEG" not in table
+
+
 def test_refuses_what_is_no_photo_and_goes_on(open_page, photo, tmp_path):
     page = open_page()
     upload(page, photo)
@@ -295,3 +315,35 @@ def test_nothing_jumps_when_a_result_arrives(open_page, photo):
     before = page.evaluate(tops)
     set_levels(page, 333)
     assert page.evaluate(tops) == pytest.approx(before, abs=1)
+
+
+def test_zoom_to_exact_pixels_stays_while_n_moves(open_page, photo):
+    page = open_page()
+    scale = (
+        "Number(/scale\\((.*)\\)/.exec(document.querySelector('#picture img').style.transform)[1])"
+    )
+    shown = f"document.querySelector('#picture img').parentElement.clientHeight / 192 * {scale}"
+    upload(page, photo)
+    wait_for_photo(page, "leaves")
+    page.wait_for_timeout(300)
+    page.get_by_role("button", name="Zoom in").first.click()
+    page.wait_for_selector("#picture[data-zoom='4 : 1']")
+    assert page.evaluate(shown) == pytest.approx(4, abs=0.02)
+    page.locator("#picture [data-testid=slider]").press("+")
+    page.wait_for_selector("#picture[data-zoom='8 : 1']")
+    before = page.evaluate(scale)
+    set_levels(page, 90)
+    page.wait_for_timeout(500)
+    assert page.evaluate(scale) == before
+    page.locator("#gallery button").first.click()
+    wait_for_photo(page, "Astronaut")
+    page.wait_for_selector("#picture[data-zoom='']", state="attached")
+    assert page.evaluate(scale) == 1
+
+
+def test_phone_has_the_slider_under_the_picture(open_page):
+    page = open_page(390, 844)
+    bottom = "document.querySelector('#picture').getBoundingClientRect().bottom"
+    box = page.locator("#levels").bounding_box()
+    assert 0 < box["y"] - page.evaluate(bottom) < 40
+    assert box["y"] + box["height"] <= 844

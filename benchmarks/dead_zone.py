@@ -1,0 +1,77 @@
+"""Rate and distortion of rounding offsets: how wide the dead zone should be.
+
+    python benchmarks/dead_zone.py FOLDER... [--offsets 0.38 0.42 0.46] [--every K] [--side S]
+
+Takes every K-th photo below the folders, scaled to at most S pixels on its longer side, encodes it
+once, and packs it at each N with each offset (0.5 would be plain rounding). Prints the BD-rate of
+each offset against the codec's own, restored and quantized only, and the gain of restoration.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from qann_core import Codec, QuantizedLatents, bitstream, read_image
+from qann_core.codec import Latents
+from qann_core.files import find_images
+from qann_core.metrics import bits_per_pixel, psnr
+from qann_core.quantization import ROUNDING_OFFSET, quantize
+from qann_core.rate_distortion import bd_rate
+
+LEVELS = (36, 64, 96, 144, 220)
+
+
+def photos(folders: list[Path], every: int, side: int) -> list[np.ndarray]:
+    """Every ``every``-th photo, scaled down to at most ``side`` pixels a side."""
+    pictures = []
+    for path in find_images(folders)[::every]:
+        picture = Image.fromarray(read_image(path).pixels)
+        picture.thumbnail((side, side))
+        pictures.append(np.array(picture))
+    return pictures
+
+
+def figures(codec: Codec, pixels: np.ndarray, latents: Latents, offset: float) -> np.ndarray:
+    """(len(LEVELS), 3): bits per pixel, PSNR quantized only and PSNR restored at each N."""
+    rows = []
+    for levels in LEVELS:
+        bands = quantize(latents.pyramid, levels, offset)
+        packed = QuantizedLatents(bands, levels, latents.height, latents.width, codec.model_id)
+        rate = bits_per_pixel(len(bitstream.pack(packed)), latents.height, latents.width)
+        plain, restored = (codec.decode(packed, restore) for restore in (False, True))
+        rows.append((rate, psnr(pixels, plain), psnr(pixels, restored)))
+    return np.array(rows)
+
+
+def main() -> None:
+    """Measures and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--offsets", type=float, nargs="+", default=(0.34, 0.38, 0.42, 0.46, 0.5))
+    parser.add_argument("--every", type=int, default=50, metavar="K")
+    parser.add_argument("--side", type=int, default=512, metavar="S")
+    options = parser.parse_args()
+    codec = Codec.load()
+    pictures = photos(options.folders, options.every, options.side)
+    encoded = [codec.encode(picture) for picture in pictures]
+    curves = {}
+    for offset in tqdm(sorted({*options.offsets, ROUNDING_OFFSET}), "Offsets"):
+        pairs = zip(pictures, encoded, strict=True)
+        curves[offset] = np.mean([figures(codec, p, y, offset) for p, y in pairs], axis=0).T
+    rate, *anchors = curves[ROUNDING_OFFSET]
+    print(f"{len(pictures)} photos; BD-rate against offset {ROUNDING_OFFSET}")
+    print("| offset | BD-rate restored, % | BD-rate quantized, % | gain of restoration, dB |")
+    print("|-------:|--------------------:|---------------------:|------------------------:|")
+    for offset, (bpp, plain, restored) in curves.items():
+        own = bd_rate(rate, anchors[1], bpp, restored), bd_rate(rate, anchors[0], bpp, plain)
+        deltas = " | ".join("n/a" if value is None else f"{value:+.2f}" for value in own)
+        gains = ", ".join(f"{gain:.2f}" for gain in restored - plain)
+        print(f"| {offset:.2f} | {deltas} | {gains} |")
+    print(f"Gains are at N = {', '.join(map(str, LEVELS))}.")
+
+
+if __name__ == "__main__":
+    main()

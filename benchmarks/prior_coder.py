@@ -1,0 +1,99 @@
+"""Bytes and seconds of the learned prior against Brotli, on the codec's own integers.
+
+    python benchmarks/prior_coder.py FOLDER [--levels N ...] [--model NAME] [--prior FOLDER]
+
+Three coders of the same integers: ``planar`` (plain Brotli, quality 11, one byte a coefficient,
+subbands whole: see symbol_layout.py), ``grouped`` (the codec's Brotli coder) and ``prior``. The
+prior's files are decoded and compared. Prints two Markdown tables of all images: mean bytes with
+the worst image's change, and wall-clock seconds to code and decode (to compress only for planar).
+All bytes of the coded integers count; the container's 24 are the same for all and do not.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from symbol_layout import planar
+from tqdm import tqdm
+
+from qann_core import Codec, read_image
+from qann_core.entropy import coder_by_name
+from qann_core.files import find_images
+from qann_core.prior_weights import load_prior
+
+DEFAULT_LEVELS = (32, 48, 64, 96, 128, 192)
+SIZES = ("planar", "grouped", "prior")
+TIMES = ("planar, code", "grouped, code", "grouped, decode", "prior, code", "prior, decode")
+
+_Result = TypeVar("_Result")
+
+
+def timed(function: Callable[[], _Result]) -> tuple[_Result, float]:
+    """What a call returns, and how many seconds it took."""
+    started = time.perf_counter()
+    return function(), time.perf_counter() - started
+
+
+def main() -> None:
+    """Measures and prints both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--levels", type=int, nargs="+", default=DEFAULT_LEVELS)
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--prior", type=Path, help="a prior folder instead of the model's own")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    codec = Codec.load(options.model)
+    prior = coder_by_name("prior", load_prior(options.prior) if options.prior else codec.prior)
+    grouped = coder_by_name("brotli")
+    paths = find_images([options.folder])
+    sizes = np.zeros((len(options.levels), len(paths), len(SIZES)))
+    seconds = np.zeros((len(options.levels), len(paths), len(TIMES)))
+    for column, path in enumerate(tqdm(paths, "Coding", leave=False)):
+        latents = codec.encode(read_image(path).pixels)
+        for row, levels in enumerate(options.levels):
+            bands = codec.quantize(latents, levels).bands
+            shapes = [band.shape for band in bands]
+            sizes[row, column, 0], seconds[row, column, 0] = timed(lambda b=bands: planar(b))
+            for index, coder in ((1, grouped), (2, prior)):
+                place = 2 * index - 1
+                payload, seconds[row, column, place] = timed(
+                    lambda c=coder, b=bands, n=levels: c.encode(b, n)
+                )
+                decoded, seconds[row, column, place + 1] = timed(
+                    lambda c=coder, p=payload, s=shapes, n=levels: c.decode(p, s, n)
+                )
+                sizes[row, column, index] = len(payload)
+                if not all(np.array_equal(a, b) for a, b in zip(decoded, bands, strict=True)):
+                    raise SystemExit(f"{path} does not decode to the same integers.")
+    print_tables(options.levels, [path.name for path in paths], sizes, seconds)
+
+
+def print_tables(
+    levels: list[int], names: list[str], sizes: np.ndarray, seconds: np.ndarray
+) -> None:
+    """Markdown tables of sizes and seconds, (levels, images, coders)."""
+    print("| N | planar, bytes | grouped | prior | prior against planar | worst image", end="")
+    print(" | prior against grouped | worst image |")
+    print("|--:|--:|--:|--:|--:|:--|--:|:--|")
+    for number, row in zip(levels, sizes, strict=True):
+        cells = [f"{mean:.0f}" for mean in row.mean(0)]
+        for other in (0, 1):
+            changes = 100 * (row[:, 2] / row[:, other] - 1)
+            mean = 100 * (row[:, 2].mean() / row[:, other].mean() - 1)
+            worst = int(changes.argmax())
+            cells += [f"{mean:+.1f} %", f"{changes[worst]:+.1f} % ({names[worst]})"]
+        print(f"| {number} | " + " | ".join(cells) + " |")
+    print("\n| N | " + " | ".join(f"{name}, s" for name in TIMES) + " |")
+    print("|--:|" + "--:|" * len(TIMES))
+    for number, row in zip(levels, seconds, strict=True):
+        print(f"| {number} | " + " | ".join(f"{value:.3f}" for value in row.mean(0)) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Puts the stored benchmark's tables into the texts that show them.
+
+    python benchmarks/readme.py
+
+README.md and the default model's card name the tables between markers; the figures are those of
+assets/benchmarks/kodak.json, which ``qann benchmark`` writes.
+"""
+
+import json
+from pathlib import Path
+
+from qann_core.benchmark.tables import fill_in
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXTS = (ROOT / "README.md", ROOT / "assets" / "models" / "default" / "MODEL_CARD.md")
+
+
+def main() -> None:
+    """Rewrites the texts where their tables differ."""
+    document = json.loads((ROOT / "assets" / "benchmarks" / "kodak.json").read_text())
+    for path in TEXTS:
+        text = path.read_text()
+        filled = fill_in(text, document)
+        if filled != text:
+            path.write_text(filled)
+        print(f"{path.relative_to(ROOT)}: {'changed' if filled != text else 'up to date'}")
+
+
+if __name__ == "__main__":
+    main()

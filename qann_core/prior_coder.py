@@ -1,0 +1,301 @@
+"""Entropy coder 2: quantized latents through the learned prior and a range coder.
+
+Payload: the prior's id (4 bytes), the low 16 bits of the CRC-32 of the decoded integers, one byte
+for each LL channel (how large its residuals are on average), then the range coder's 32-bit words.
+The integers come in this order: the LL band's residuals, plane by plane in four interleaved passes;
+then, tile by tile and level by level, the four passes of the prior (see ``prior``), before each
+colour one bit that tells whether there is anything but zeros.
+
+Tiles of TILE pixels are coded one after the other and know nothing of each other, so that memory
+stays bounded for any image; smaller images are one tile.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .contexts import CLIP, PASSES, Contexts
+from .entropy import Bands, Shapes, integer_range
+from .errors import BitstreamError, ModelError, ParameterError
+from .prediction import med_residual, med_restore
+from .prior import COLOURS_OF_PASS, PriorLevel, round_clip
+from .prior_symbols import RangeReader, RangeWriter, detail_classes, residual_classes
+from .prior_weights import ID_BYTES, Prior, prior_by_id
+
+TILE = 1024
+"""Side of the tiles, in pixels."""
+
+_TILE_LL = TILE // 16
+
+_MEANS = (0, *(base << k for k in range(15) for base in (2, 3)))
+"""16 x mean magnitude of an LL channel's residuals, rounded up to one of these."""
+
+
+@dataclass(frozen=True)
+class PriorCoder:
+    """The learned prior with a range coder; see ``entropy.EntropyCoder``.
+
+    Args:
+        prior: what to encode with. Decoding uses it where a file names it, else the bundled prior
+            that the file names.
+    """
+
+    prior: Prior | None = None
+    id: int = 2
+    name: str = "prior"
+
+    def encode(self, bands: Sequence[np.ndarray], levels: int) -> bytes:
+        """See ``entropy.EntropyCoder``; ParameterError for integers that N does not allow."""
+        if self.prior is None:
+            raise ModelError("The prior coder cannot encode without a model's prior.")
+        low, high = integer_range(levels)
+        if min(int(b.min()) for b in bands) < low or max(int(b.max()) for b in bands) > high:
+            raise ParameterError(f"N = {levels} allows integers from {low} to {high} only.")
+        writer = RangeWriter(self.prior.tables)
+        residuals = np.stack([med_residual(plane) for plane in bands[0].astype(np.int32)])
+        ranks, means = quantized_means(residuals)
+        coding = _Coding(self.prior, levels, writer, residuals, bands)
+        coding.run([band.shape for band in bands], means)
+        return self.prior.id + _check(bands) + ranks + writer.payload()
+
+    def decode(self, payload: bytes, shapes: Shapes, levels: int) -> Bands:
+        """See ``entropy.EntropyCoder``.
+
+        Raises:
+            BitstreamError: when the payload does not hold such arrays.
+            ModelError: when it needs a prior that is not here.
+        """
+        prior, check, means, words = self._open(payload, shapes)
+        reader = RangeReader(prior.tables, words)
+        bands = _Coding(prior, levels, reader).run(shapes, means)
+        reader.finish()
+        if _check(bands) != check:
+            raise BitstreamError("The file is damaged: its integers do not match their checksum.")
+        return bands
+
+    def bytes_by_band(self, payload: bytes, shapes: Shapes, levels: int) -> tuple[float, ...]:
+        """See ``entropy.EntropyCoder``: shares of the ideal code lengths."""
+        prior, _, means, words = self._open(payload, shapes)
+        coding = _Coding(prior, levels, RangeReader(prior.tables, words))
+        coding.run(shapes, means)
+        total = sum(coding.costs) or 1.0
+        return tuple(len(payload) * cost / total for cost in coding.costs)
+
+    def _open(self, payload: bytes, shapes: Shapes) -> tuple[Prior, bytes, list[int], bytes]:
+        channels = shapes[0][0]
+        head = ID_BYTES + 2 + channels
+        if len(payload) < head or (len(payload) - head) % 4:
+            raise BitstreamError(f"The file is damaged: a payload of {len(payload)} bytes.")
+        identifier = payload[:ID_BYTES]
+        prior = self.prior
+        if prior is None or prior.id != identifier:
+            prior = prior_by_id(identifier)
+        ranks = np.frombuffer(payload, np.uint8, channels, ID_BYTES + 2)
+        if ranks.max(initial=0) >= len(_MEANS):
+            raise BitstreamError("The file is damaged: a mean is out of range.")
+        means = [_MEANS[rank] for rank in ranks]
+        return prior, payload[ID_BYTES : ID_BYTES + 2], means, payload[head:]
+
+
+def quantized_means(residuals: np.ndarray) -> tuple[bytes, list[int]]:
+    """How large an LL band's residuals (C, H, W) are: a byte for each channel, and what it says,
+    16 x the mean magnitude, rounded up."""
+    sums = np.abs(residuals).sum((1, 2), dtype=np.int64)
+    ranks = np.searchsorted(_MEANS, -(-16 * sums // residuals[0].size)).astype(np.uint8)
+    return ranks.tobytes(), [_MEANS[rank] for rank in ranks]
+
+
+@torch.inference_mode()
+def predicted_scales(
+    prior: Prior, bands: Sequence[np.ndarray], levels: int
+) -> tuple[np.ndarray, ...]:
+    """How large the prior expects each detail to be, just before it is coded: for looking at.
+
+    Args:
+        bands: quantized latents, int32 (C, H, W), coarse to fine.
+
+    Returns:
+        For each band of details, float32 (9, H, W): the scale, in quantization steps, of the
+        logistic distribution that tells how likely zero is.
+    """
+    scales = tuple(np.zeros(band.shape, np.float32) for band in bands[1:])
+    told = torch.tensor([float(levels)])
+    for top, left in _tiles(bands[0].shape):
+        places = _places(top, left, len(bands))
+        cut = tuple(
+            torch.tensor(band[:, *place], dtype=torch.float32)[None]
+            for band, place in zip(bands, places, strict=True)
+        )
+        with torch.autocast("cpu", enabled=False):
+            levels_passes = prior.network(cut, told)
+        for target, place, passes in zip(scales, places[1:], levels_passes, strict=True):
+            for number, expected in enumerate(passes):
+                tile = target[COLOURS_OF_PASS[number] :: 3, *place]
+                where = pass_mask(number, tile.shape[1:])
+                logit = expected.scale[0].double().numpy() / -8
+                tile[:, where] = (0.5 / np.logaddexp(0, logit))[:, where]
+    return scales
+
+
+def _tiles(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    """Top left corners of the tiles in an LL band (3, H, W)."""
+    for top in range(0, shape[1], _TILE_LL):
+        for left in range(0, shape[2], _TILE_LL):
+            yield top, left
+
+
+def _places(top: int, left: int, bands: int) -> list[tuple[slice, slice]]:
+    """Where a tile lies in each band: rows and columns."""
+    scales = (1, *(1 << level for level in range(bands - 1)))
+    return [
+        (slice(top * s, (top + _TILE_LL) * s), slice(left * s, (left + _TILE_LL) * s))
+        for s in scales
+    ]
+
+
+def _check(bands: Sequence[np.ndarray]) -> bytes:
+    crc = 0
+    for band in bands:
+        crc = zlib.crc32(band.astype("<i2").tobytes(), crc)
+    return (crc & 0xFFFF).to_bytes(2, "little")
+
+
+def pass_mask(number: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Where pass ``number`` codes: one colour of a checkerboard, the other, or everywhere."""
+    if number > 1:
+        return np.ones(shape, bool)
+    return np.indices(shape).sum(0) % 2 == number
+
+
+class _Coding:
+    """One pass over an image's integers, writing or reading; the order is the same for both.
+
+    Args:
+        io: a writer, with the integers given, or a reader.
+        residuals, bands: LL residuals and all bands, where they are known.
+    """
+
+    def __init__(
+        self,
+        prior: Prior,
+        levels: int,
+        io: RangeWriter | RangeReader,
+        residuals: np.ndarray | None = None,
+        bands: Sequence[np.ndarray] | None = None,
+    ) -> None:
+        self.prior, self.levels, self.io = prior, levels, io
+        self.residuals, self.bands = residuals, bands
+        self.low, self.high = integer_range(levels)
+        self.costs: list[float] = []
+
+    def run(self, shapes: Shapes, means: list[int]) -> Bands:
+        """Codes everything; returns the bands, int32."""
+        self.costs = [0.0] * len(shapes)
+        first = med_restore(self._code_residuals(shapes[0], means))
+        self._check_range(first)
+        bands = [first, *(np.zeros(shape, np.int32) for shape in shapes[1:])]
+        # bfloat16 sums, which autocast may ask for, are not exact.
+        with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+            for top, left in _tiles(first.shape):
+                self._code_tile(bands, _places(top, left, len(bands)))
+        return tuple(bands)
+
+    def _symbols(self, index: int, classes: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+        if isinstance(self.io, RangeWriter):
+            assert values is not None
+            return self.io.code(classes, values)
+        before = self.io.bits
+        values = self.io.code(classes)
+        self.costs[index] += self.io.bits - before
+        return values
+
+    def _code_residuals(self, shape: tuple[int, int, int], means: list[int]) -> np.ndarray:
+        contexts, planes = Contexts(), np.zeros(shape, np.int32)
+        for channel in range(shape[0]):
+            expect = contexts.for_residual(channel, means)
+            plane = planes[channel]
+            padded = np.zeros((shape[1] + 2, shape[2] + 2), np.int16)
+            for number, (y, x) in enumerate(PASSES):
+                target = plane[y::2, x::2]
+                if not target.size:
+                    continue
+                classes = residual_classes(expect(padded, number).ravel())
+                given = None
+                if self.residuals is not None:
+                    given = self.residuals[channel, y::2, x::2].ravel()
+                target[:] = self._symbols(0, classes, given).reshape(target.shape)
+                padded[1 + y : -1 : 2, 1 + x : -1 : 2] = np.minimum(np.abs(target), CLIP)
+            if means[channel]:
+                contexts.learn(channel, np.minimum(np.abs(plane), CLIP).astype(np.int16))
+        return planes
+
+    def _code_tile(self, bands: list[np.ndarray], places: list[tuple[slice, slice]]) -> None:
+        """Codes the details of one tile into ``bands``, whose first is complete."""
+        network = self.prior.network
+        dtype = network.stem.weight.dtype
+
+        def integers(index: int) -> Tensor:
+            return torch.tensor(bands[index][:, *places[index]], dtype=dtype)[None]
+
+        biases = network.level_biases(torch.tensor([float(self.levels)]))
+        h = network.start(integers(0), biases[0])
+        for index, level in enumerate(network.levels, 1):
+            level = cast(PriorLevel, level)
+            if index > 1:
+                h = round_clip(h + biases[index - 1])
+            h = level.trunk(h)
+            given = None if self.bands is None else self.bands[index][:, *places[index]]
+            self._code_level(index, level, h, bands[index][:, *places[index]], given)
+            if level.up is not None:
+                h = level.ascend(h, network.coefficient_features(integers(index)))
+
+    def _code_level(
+        self,
+        index: int,
+        level: PriorLevel,
+        h: Tensor,
+        target: np.ndarray,
+        given: np.ndarray | None,
+    ) -> None:
+        """The four passes of one level; fills ``target``, a tile (9, h, w) of zeros."""
+        present = self._presence(index, given)
+        for number, colour in enumerate(COLOURS_OF_PASS):
+            if not present[colour]:
+                continue
+            known = None
+            if number:
+                channels = [c for c in range(9) if c % 3 < max(colour, 1)]
+                channels.sort(key=lambda c: c % 3)
+                so_far = torch.tensor(target[channels], dtype=h.dtype)[None]
+                known = self.prior.network.coefficient_features(so_far)
+            expected = level.expect(h, number, known)
+            where = pass_mask(number, target.shape[1:])
+            classes, signs = (part[:, where].ravel() for part in detail_classes(expected))
+            values = None if given is None else given[colour::3][:, where].ravel() * signs
+            values = self._symbols(index, classes, values) * signs
+            self._check_range(values)
+            target[colour::3][:, where] = values.reshape(3, -1)
+
+    def _presence(self, index: int, given: np.ndarray | None) -> list[bool]:
+        """For each colour, whether a tile's band has anything but zeros."""
+        if isinstance(self.io, RangeWriter):
+            assert given is not None
+            bits = [int(given[colour::3].any()) for colour in range(3)]
+            return [bool(bit) for bit in self.io.uniform(bits, 2)]
+        self.costs[index] += 3
+        return [bool(bit) for bit in self.io.uniform(3, 2)]
+
+    def _check_range(self, values: np.ndarray) -> None:
+        low, high = int(values.min(initial=0)), int(values.max(initial=0))
+        if low < self.low or high > self.high:
+            raise BitstreamError(
+                f"The file is damaged: it has integers from {low} to {high} where {self.low} to "
+                f"{self.high} are allowed."
+            )

@@ -1,0 +1,125 @@
+"""The prior's frequency tables: how often each value came in each class on training photos.
+
+Counts of rare classes are few, so the parametric likelihood that the network was trained with is
+added as a prior of ``SMOOTHING`` observations (a Dirichlet prior, in the words of statistics).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+
+from ..contexts import PASSES, Contexts
+from ..prediction import med_residual
+from ..prior import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, PriorNetwork, code_length
+from ..prior_coder import COLOURS_OF_PASS, pass_mask, quantized_means
+from ..prior_symbols import (
+    CENTRE_STEP,
+    CENTRES,
+    CLASSES,
+    DETAIL_CLASSES,
+    ESCAPE,
+    LL_EDGES,
+    REACH,
+    SCALE_STEP,
+    SCALES,
+    SYMBOLS,
+    TAIL_STEP,
+    TAILS,
+    TOTAL,
+    detail_classes,
+    residual_classes,
+)
+from ..wavelet import Pyramid
+
+SMOOTHING = 40.0
+
+
+def fit_tables(
+    network: PriorNetwork, samples: Iterable[tuple[Pyramid, torch.Tensor]]
+) -> np.ndarray:
+    """Frequency tables, int32 (CLASSES, SYMBOLS).
+
+    Args:
+        network: the exact one, as loaded, so that classes are those that will code.
+        samples: batches of integers (as floats), and the N of each of its images, (B,).
+    """
+    counts = np.zeros((CLASSES, SYMBOLS))
+    for quantized, levels in samples:
+        with torch.inference_mode():
+            expected = network(quantized, levels)
+        for image in range(len(levels)):
+            bands = [band[image].numpy().astype(np.int32) for band in quantized]
+            _count_residuals(counts, bands[0])
+            for passes, band in zip(expected, bands[1:], strict=True):
+                _count_details(counts, [_one(e, image) for e in passes], band)
+    probabilities = np.concatenate((_detail_probabilities(), _residual_probabilities()))
+    return _integers(counts + SMOOTHING * probabilities)
+
+
+def _one(expected: Expected, image: int) -> Expected:
+    parts = (expected.scale, expected.tail, expected.centre)
+    return Expected(*(part[image : image + 1] for part in parts))
+
+
+def _add(counts: np.ndarray, classes: np.ndarray, values: np.ndarray) -> None:
+    symbols = np.where(np.abs(values) > REACH, ESCAPE, values + REACH)
+    flat = classes.astype(np.int64).ravel() * SYMBOLS + symbols.ravel()
+    counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
+
+
+def _count_details(counts: np.ndarray, passes: list[Expected], band: np.ndarray) -> None:
+    for number, (expected, colour) in enumerate(zip(passes, COLOURS_OF_PASS, strict=True)):
+        classes, signs = detail_classes(expected)
+        where = pass_mask(number, band.shape[1:])
+        _add(counts, classes[:, where], (band[colour::3] * signs)[:, where])
+
+
+def _count_residuals(counts: np.ndarray, low: np.ndarray) -> None:
+    residuals = np.stack([med_residual(plane) for plane in low])
+    means, contexts = quantized_means(residuals)[1], Contexts()
+    for channel, plane in enumerate(residuals):
+        expect = contexts.for_residual(channel, means)
+        known = np.zeros((plane.shape[0] + 2, plane.shape[1] + 2), np.int16)
+        clipped = np.minimum(np.abs(plane), 63).astype(np.int16)
+        for number, (y, x) in enumerate(PASSES):
+            _add(counts, residual_classes(expect(known, number)), plane[y::2, x::2])
+            known[1 + y : -1 : 2, 1 + x : -1 : 2] = clipped[y::2, x::2]
+        if means[channel]:
+            contexts.learn(channel, clipped)
+
+
+def _detail_probabilities() -> np.ndarray:
+    """What the likelihood says of each class's middle: (DETAIL_CLASSES, SYMBOLS)."""
+    grid = np.indices((SCALES, TAILS, CENTRES)).reshape(3, -1, 1).astype(np.float32)
+    middle = Expected(
+        torch.from_numpy(grid[0] * SCALE_STEP + SCALE_RANGE[0]),
+        torch.from_numpy(grid[1] * TAIL_STEP + TAIL_RANGE[0]),
+        torch.from_numpy(grid[2] * CENTRE_STEP).clamp(max=CENTRE_RANGE[1]),
+    )
+    values = torch.arange(-REACH, REACH + 1).float().expand(DETAIL_CLASSES, -1)
+    return _with_escape(torch.exp2(-code_length(middle, values)).numpy())
+
+
+def _residual_probabilities() -> np.ndarray:
+    """Two-sided geometric distributions of each LL class's expected magnitude."""
+    edges = np.concatenate(([LL_EDGES[0] / 2], LL_EDGES)) * 1.2 / 1024
+    magnitudes = np.abs(np.arange(-REACH, REACH + 1))
+    ratio = (edges / (1 + edges))[:, None]
+    return _with_escape((1 - ratio) * np.where(magnitudes, 0.5, 1.0) * ratio**magnitudes)
+
+
+def _with_escape(probabilities: np.ndarray) -> np.ndarray:
+    probabilities = probabilities / np.maximum(1, probabilities.sum(1, keepdims=True))
+    return np.concatenate((probabilities, 1 - probabilities.sum(1, keepdims=True)), 1).clip(0)
+
+
+def _integers(weights: np.ndarray) -> np.ndarray:
+    """Rows of weights to positive integers that add up to TOTAL."""
+    shares = weights / weights.sum(1, keepdims=True)
+    frequencies = 1 + np.floor(shares * (TOTAL - SYMBOLS)).astype(np.int64)
+    rows = np.arange(len(frequencies))
+    frequencies[rows, frequencies.argmax(1)] += TOTAL - frequencies.sum(1)
+    return frequencies.astype(np.int32)
