@@ -58,8 +58,8 @@ class Stage:
 
 
 def _opened(visit: Visit, levels: int | None) -> Anatomy:
-    _, result = visit.present()
-    return anatomy(visit, compare.within(levels, result.levels))
+    photo, result = visit.present()
+    return anatomy(visit, compare.within(levels, result.levels, photo.choice.model))
 
 
 def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
@@ -115,8 +115,10 @@ class Walk:
 
     def enter(self, visit: Visit, number: int, *values: Any) -> list[Any]:
         """The tab was opened: N and photo may have changed meanwhile."""
-        _, result = visit.present()
-        return [result.levels, *self.draw(visit, result.levels, number, *values)]
+        photo, result = visit.present()
+        low, high = compare.slider_range(photo.choice.model)
+        slider = gr.update(minimum=low, maximum=high, value=result.levels)
+        return [slider, *self.draw(visit, result.levels, number, *values)]
 
     def choose(self, number: int) -> Callable[..., list[Any]]:
         """The listener that opens a stage."""
@@ -128,8 +130,8 @@ class Walk:
 
     def move(self, visit: Visit, levels: int | None, number: int, *values: Any) -> list[Any]:
         """N was moved here: the N to follow, or None, and the open stage."""
-        _, result = visit.present()
-        moved = compare.within(levels, result.levels)
+        photo, result = visit.present()
+        moved = compare.within(levels, result.levels, photo.choice.model)
         if moved == result.levels:  # the number field reports a release when it is left, too
             return [None, *[gr.skip()] * len(self.outputs)]
         return [moved, *self.draw(visit, moved, number, *values)]
@@ -137,10 +139,10 @@ class Walk:
 
 def _follow(visit: Visit, moved: int | None, *view: Any) -> Any:
     """The Compare tab at the N that was chosen here."""
-    _, result = visit.present()
+    photo, result = visit.present()
     if moved is None or moved == result.levels:
         return gr.skip()
-    return [*compare.slide(visit, moved, *view), moved]
+    return [*compare.slide(visit, moved, photo.choice.model, photo.choice.coder, *view), moved]
 
 
 def _wire(

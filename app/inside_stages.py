@@ -14,7 +14,6 @@ from . import plates, stages
 from .anatomy import SUBBANDS, Anatomy, Subband
 from .cards import decibels, size_text, table
 from .pictures import closer_look
-from .visit import shared_codec
 
 SCALE_NAMES = ("LL 1/16", "1/16", "1/8", "1/4", "1/2")
 
@@ -221,7 +220,7 @@ def restoration(anatomy: Anatomy) -> str:
     """Stage 5: the correction, the errors, the gain by scale and the network itself."""
     before = anatomy.psnr(anatomy.picture_quantized)
     after = anatomy.psnr(anatomy.picture_restored)
-    config = shared_codec().qann.config
+    config = anatomy.codec.qann.config
     errors = stages.errors_by_band(anatomy)
     pictures = (anatomy.picture_quantized, anatomy.picture_restored)
     wrong = [stages.error_map(anatomy, picture) for picture in pictures]
@@ -256,7 +255,7 @@ def restoration(anatomy: Anatomy) -> str:
         ),
         plates.plate(
             drawn.unet(widths, config.blocks_down, config.blocks_up, scales),
-            f"The network: {shared_codec().qann.num_parameters() / 1e6:.1f} million weights",
+            f"The network: {anatomy.codec.qann.num_parameters() / 1e6:.1f} million weights",
             "Drawing of the U-Net: four resolutions from 1/2 to 1/16, blocks on the way down and "
             "up, skip connections between them, attention at 1/16; N enters every block.",
             "Orange dots: where the embedding of N enters.",
@@ -292,6 +291,8 @@ def lie(anatomy: Anatomy, told: int) -> str:
 
 def attention_picture(anatomy: Anatomy, column: int, row: int) -> str:
     """Stage 5: the photo with what the chosen position looks at."""
+    if not anatomy.codec.qann.config.attention_heads:
+        return "<p class='quiet'>This model's network has no self-attention.</p>"
     weights = stages.attention(anatomy, row, column)
     pixels = drawn.attention_pixels(anatomy.photo.pixels, weights)
     height, width = anatomy.photo.pixels.shape[:2]
