@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from qann_core import wavelet
+from qann_core import Codec, wavelet
 from qann_core.bitstream import HEADER_BYTES, band_shapes
 from qann_core.codec import Latents
 from qann_core.comparators import at_bytes, comparators, decode
@@ -24,7 +24,8 @@ from qann_core.metrics import psnr, ssim
 from qann_core.quantization import QuantizedLatents, step_for_levels
 from qann_core.wavelet import COLOURS, ORIENTATIONS, WAVELET_LEVELS, Pyramid
 
-from .visit import Photo, Visit, shared_codec
+from .models import codec_of
+from .visit import Photo, Visit
 
 ROOM_BYTES = 384 * 1024 * 1024
 """Room for the parts of all visits together; one photo of 0.4 megapixels takes 12 MiB."""
@@ -98,33 +99,38 @@ class Anatomy:
              "plain", "told", "roads")  # fmt: skip
 
     def __init__(self, photo: Photo, levels: int) -> None:
-        self.photo, self.levels = photo, levels
+        self.photo, self.levels, self.model = photo, levels, photo.choice.model
         self.step = float(step_for_levels(levels))
+
+    @property
+    def codec(self) -> Codec:
+        """The codec of the model that the visitor chose."""
+        return codec_of(self.model)
 
     @property
     def latents(self) -> Latents:
         """The photo's latents, from the pool that all tabs share."""
-        return self.photo.latents()
+        return self.photo.latents(self.model)
 
     @cached_property
     def quantized(self) -> QuantizedLatents:
         """The integers q."""
-        return shared_codec().quantize(self.latents, self.levels)
+        return self.codec.quantize(self.latents, self.levels)
 
     @cached_property
     def data(self) -> bytes:
-        """The .qann file."""
-        return shared_codec().pack(self.latents, self.levels)
+        """The .qann file that Brotli makes, which stage 4 explains."""
+        return self.codec.pack(self.latents, self.levels, coder="brotli")
 
     @cached_property
     def restored(self) -> Pyramid:
         """The latents after restoration."""
-        return shared_codec().restore(self.quantized)
+        return self.codec.restore(self.quantized)
 
     @cached_property
     def picture_quantized(self) -> np.ndarray:
         """Decoded without restoration, uint8 (H, W, 3)."""
-        return self.paint(shared_codec().dequantize(self.quantized))
+        return self.paint(self.codec.dequantize(self.quantized))
 
     @cached_property
     def picture_restored(self) -> np.ndarray:
@@ -151,7 +157,7 @@ class Anatomy:
     @cached_property
     def roads(self) -> tuple[Road, ...]:
         """Uniform, uniform + QANN, and each comparator in at most as many bytes."""
-        codec = shared_codec()
+        codec = self.codec
         found = [
             ("Uniform", len(self.data), self.picture_quantized),
             ("Uniform + QANN", len(self.data), self.picture_restored),
@@ -166,7 +172,7 @@ class Anatomy:
 
     def paint(self, latents: Pyramid) -> np.ndarray:
         """Any latents of this photo's shape to pixels, by the VAE's decoder."""
-        return shared_codec().synthesize(latents, *self.photo.pixels.shape[:2])
+        return self.codec.synthesize(latents, *self.photo.pixels.shape[:2])
 
     def psnr(self, pixels: np.ndarray) -> float:
         """Against the photo, in dB."""
@@ -175,7 +181,7 @@ class Anatomy:
     def psnr_told(self, levels: int) -> float:
         """PSNR in dB when the network is told this N; asked once."""
         if levels not in self.told:
-            lied = shared_codec().restore(self.quantized, told_levels=levels)
+            lied = self.codec.restore(self.quantized, told_levels=levels)
             self.told[levels] = self.psnr(self.paint(lied))
         return self.told[levels]
 
@@ -233,7 +239,12 @@ def anatomy(visit: Visit, levels: int) -> Anatomy:
     """
     photo, _ = visit.present()
     known = visit.anatomy
-    if not isinstance(known, Anatomy) or known.photo is not photo or known.levels != levels:
+    wanted = (levels, photo.choice.model)
+    if (
+        not isinstance(known, Anatomy)
+        or known.photo is not photo
+        or (known.levels, known.model) != wanted
+    ):
         known = visit.anatomy = Anatomy(photo, levels)
     _keep(known)
     return known

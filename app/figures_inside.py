@@ -115,6 +115,12 @@ def histogram(before: np.ndarray, reduced: np.ndarray, restored: np.ndarray) -> 
     return figure
 
 
+def signed_decibels(gain: float) -> str:
+    """A gain in dB with its sign, and none where it rounds to zero."""
+    text = f"{gain:+.2f} dB".replace("-", "−")
+    return text[1:] if text[1:] == "0.00 dB" else text
+
+
 def _legend(figure: Figure, axes: Axes, columns: int) -> None:
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False,
@@ -122,7 +128,7 @@ def _legend(figure: Figure, axes: Axes, columns: int) -> None:
 
 
 def staircase(offset: float) -> Figure:
-    """The mapping from a latent to its integer, with the dead zone shaded.
+    """The mapping from a latent to its integer, with what becomes zero (the dead zone) shaded.
 
     Args:
         offset: a magnitude m, in steps, becomes floor(m + offset).
@@ -131,7 +137,7 @@ def staircase(offset: float) -> Figure:
     figure = _figure(3.3)
     axes = _axes(figure)
     zone = 1 - offset
-    axes.axvspan(-zone, zone, color=REDUCED, alpha=0.2, lw=0, label=f"dead zone ±{zone:.2f}")
+    axes.axvspan(-zone, zone, color=REDUCED, alpha=0.2, lw=0, label=f"becomes 0: ±{zone:.2f}")
     axes.plot(x, x, "--", color=BEFORE, lw=1.2, label="no rounding")
     axes.plot(
         x, np.sign(x) * np.floor(np.abs(x) + offset), color=REDUCED, lw=2.2, label="integer q"
@@ -207,8 +213,9 @@ def symbols(values: np.ndarray, counts: np.ndarray) -> Figure:
     axes.set_yscale("log")
     axes.bar(values, np.maximum(counts, 0.5), bottom=0.5, color=REDUCED, width=0.75)
     ticks = values[::2]
-    ends = {int(values[0]): f"≤{values[0]}", int(values[-1]): f"≥{values[-1]}"}
-    axes.set_xticks(ticks, [ends.get(int(tick), str(tick)) for tick in ticks])
+    signs = {int(values[0]): "≤", int(values[-1]): "≥"}
+    names = [f"{signs.get(int(tick), '')}{tick}".replace("-", "−") for tick in ticks]
+    axes.set_xticks(ticks, names)
     axes.set_xlabel("integer", fontsize=11)
     axes.set_ylabel("how often", fontsize=11)
     axes.grid(axis="x", visible=False)
@@ -220,15 +227,16 @@ def packings(names: Sequence[str], sizes: Sequence[float], kinds: Sequence[str])
     figure = _figure(3.4)
     axes = _axes(figure)
     places = np.arange(len(names))
-    axes.barh(places, sizes, color=[_KINDS[kind] for kind in kinds], height=0.62)
-    for place, size in zip(places, sizes, strict=True):
-        axes.annotate(f"{size / 1000:.1f}", (size, place), (4, 0), textcoords="offset points",
-                      va="center", color=INK, fontsize=11)  # fmt: skip
+    in_kb = [size / 1000 for size in sizes]
+    axes.barh(places, in_kb, color=[_KINDS[kind] for kind in kinds], height=0.62)
+    for place, size in zip(places, in_kb, strict=True):
+        axes.annotate(f"{size:.2f}" if size < 10 else f"{size:.1f}", (size, place), (4, 0),
+                      textcoords="offset points", va="center", color=INK, fontsize=11)  # fmt: skip
     axes.set_yticks(places, names)
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.18 * max(sizes))
+    axes.set_xlim(0, 1.2 * max(in_kb))
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("bytes", fontsize=11)
+    axes.set_xlabel("kB (1000 bytes)", fontsize=11)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     return figure
 
@@ -242,7 +250,7 @@ def gains(names: Sequence[str], before: np.ndarray, after: np.ndarray) -> Figure
     axes.barh(places + 0.19, after, height=0.36, color=RESTORED, label="restored")
     for place, a, b in zip(places, before, after, strict=True):
         gain = 10 * np.log10(a / b) if a > 0 and b > 0 else 0.0
-        axes.annotate(f"{gain:+.2f} dB", (max(a, b), place), (5, 0), textcoords="offset points",
+        axes.annotate(signed_decibels(gain), (max(a, b), place), (5, 0), textcoords="offset points",
                       va="center", color=INK, fontsize=11)  # fmt: skip
     axes.set_yticks(places, names)
     axes.invert_yaxis()
@@ -261,8 +269,14 @@ def told(psnr: Mapping[int, float], levels: int, quantized: float) -> Figure:
     axes.axhline(quantized, color=REDUCED, ls="--", lw=1.6, label="no network")
     axes.axvline(levels, color=INK, ls=":", lw=1.4)
     ordered = sorted(psnr)
+    bottom = max(min(*psnr.values(), quantized), max(psnr.values()) - 3) - 0.12
     axes.plot(ordered, [psnr[n] for n in ordered], "o-", color=RESTORED, lw=1.8, ms=6,
               label="restored")  # fmt: skip
+    for n in ordered:  # a collapse would squeeze all the rest together
+        if psnr[n] < bottom:
+            axes.annotate(f"↓ {psnr[n]:.1f} dB", (n, bottom), (6, 6), textcoords="offset points",
+                          color=INK, fontsize=10)  # fmt: skip
+    axes.set_ylim(bottom, max(*psnr.values(), quantized) + 0.12)
     ticks = [levels / 4, levels / 2, levels, 2 * levels, 4 * levels]
     axes.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])
     axes.minorticks_off()

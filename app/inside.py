@@ -58,8 +58,8 @@ class Stage:
 
 
 def _opened(visit: Visit, levels: int | None) -> Anatomy:
-    _, result = visit.present()
-    return anatomy(visit, compare.within(levels, result.levels))
+    photo, result = visit.present()
+    return anatomy(visit, compare.within(levels, result.levels, photo.choice.model))
 
 
 def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
@@ -83,25 +83,29 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
             with gr.Tab(title, id=number, elem_id=f"stage-{number}") as stage_tab:
                 built.append(builder(visit, levels))
             tabs.append(stage_tab)
-    _wire(visit, tab, other, levels, tabs, built)
+    _wire(visit, tab, other, levels, tabs, Walk(built))
 
 
-def _wire(
-    visit: gr.State,
-    tab: gr.Tab,
-    other: CompareTab,
-    levels: gr.Slider,
-    tabs: list[gr.Tab],
-    stages: list[Stage],
-) -> None:
-    """The open stage follows the tabs and N; N is the Compare tab's too."""
-    present = gr.State(0)
-    inputs = [component for stage in stages for component in stage.inputs]
-    outputs = [component for stage in stages for component in stage.outputs]
+@dataclass(frozen=True)
+class Walk:
+    """All stages, of which one is open: listeners that draw it."""
 
-    def draw(visit: Visit, levels: int | None, number: int, *values: Any) -> list[Any]:
+    stages: list[Stage]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What all stages read."""
+        return [component for stage in self.stages for component in stage.inputs]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What all stages write."""
+        return [component for stage in self.stages for component in stage.outputs]
+
+    def draw(self, visit: Visit, levels: int, number: int, *values: Any) -> list[Any]:
+        """The open stage's outputs; the others' stay as they are."""
         update: list[Any] = []
-        for index, stage in enumerate(stages):
+        for index, stage in enumerate(self.stages):
             own, values = values[: len(stage.inputs)], values[len(stage.inputs) :]
             if index == number:
                 update += stage.render(_opened(visit, levels), *own)
@@ -109,34 +113,58 @@ def _wire(
                 update += [gr.skip()] * len(stage.outputs)
         return update
 
-    def enter(visit: Visit, number: int, *values: Any) -> list[Any]:
-        _, result = visit.present()
-        return [result.levels, *draw(visit, result.levels, number, *values)]
+    def enter(self, visit: Visit, number: int, *values: Any) -> list[Any]:
+        """The tab was opened: N and photo may have changed meanwhile."""
+        photo, result = visit.present()
+        low, high = compare.slider_range(photo.choice.model)
+        slider = gr.update(minimum=low, maximum=high, value=result.levels)
+        return [slider, *self.draw(visit, result.levels, number, *values)]
 
-    def choose(number: int) -> Callable[..., list[Any]]:
+    def choose(self, number: int) -> Callable[..., list[Any]]:
+        """The listener that opens a stage."""
+
         def chosen(visit: Visit, levels: int | None, *values: Any) -> list[Any]:
-            return [number, *stages[number].render(_opened(visit, levels), *values)]
+            return [number, *self.stages[number].render(_opened(visit, levels), *values)]
 
         return chosen
 
-    def follow(visit: Visit, levels: int | None, *view: Any) -> Any:
-        _, result = visit.present()
-        wanted = compare.within(levels, result.levels)
-        if wanted == result.levels:
-            return gr.skip()
-        return [*compare.slide(visit, wanted, *view), wanted]
+    def move(self, visit: Visit, levels: int | None, number: int, *values: Any) -> list[Any]:
+        """N was moved here: the N to follow, or None, and the open stage."""
+        photo, result = visit.present()
+        moved = compare.within(levels, result.levels, photo.choice.model)
+        if moved == result.levels:  # the number field reports a release when it is left, too
+            return [None, *[gr.skip()] * len(self.outputs)]
+        return [moved, *self.draw(visit, moved, number, *values)]
 
-    tab.select(toasted(enter), [visit, present, *inputs], [levels, *outputs], **_EVENTS)
-    moved = levels.release(toasted(draw), [visit, levels, present, *inputs], outputs, **_EVENTS)
+
+def _follow(visit: Visit, moved: int | None, *view: Any) -> Any:
+    """The Compare tab at the N that was chosen here."""
+    photo, result = visit.present()
+    if moved is None or moved == result.levels:
+        return gr.skip()
+    return [*compare.slide(visit, moved, photo.choice.model, photo.choice.coder, *view), moved]
+
+
+def _wire(
+    visit: gr.State, tab: gr.Tab, other: CompareTab, levels: gr.Slider, tabs: list[gr.Tab],
+    walk: Walk,
+) -> None:  # fmt: skip
+    """The open stage follows the tabs and N; N is the Compare tab's too."""
+    present, wanted = gr.State(0), gr.State()
+    inputs, outputs = walk.inputs, walk.outputs
+    tab.select(toasted(walk.enter), [visit, present, *inputs], [levels, *outputs], **_EVENTS)
+    moving = levels.release(
+        toasted(walk.move), [visit, levels, present, *inputs], [wanted, *outputs], **_EVENTS
+    )
     view = [other.left, other.right, other.show_maps]
-    moved.then(
-        toasted(follow), [visit, levels, *view], [*compare.result_outputs(other), other.levels],
+    moving.then(
+        toasted(_follow), [visit, wanted, *view], [*compare.result_outputs(other), other.levels],
         **_EVENTS | {"show_progress": "hidden"},
     )  # fmt: skip
-    for number, (stage_tab, stage) in enumerate(zip(tabs, stages, strict=True)):
+    for number, (stage_tab, stage) in enumerate(zip(tabs, walk.stages, strict=True)):
         stage_tab.select(
-            toasted(choose(number)), [visit, levels, *stage.inputs], [present, *stage.outputs],
-            **_EVENTS,
+            toasted(walk.choose(number)), [visit, levels, *stage.inputs],
+            [present, *stage.outputs], **_EVENTS,
         )  # fmt: skip
 
 
@@ -149,7 +177,31 @@ def _image(visit: gr.State, levels: gr.Slider) -> Stage:
 
 
 def _brotli(visit: gr.State, levels: gr.Slider) -> Stage:
-    return Stage([], [_html("stage-brotli", 600)], lambda opened: [shown.brotli(opened)])
+    head = _html("stage-brotli-head", 110)
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=320):
+            body = _html("stage-brotli", 360)
+        with gr.Column(scale=1, min_width=280):
+            others = _html("packings", 360)
+    _afterwards(visit, levels, body, others, shown.other_packings)
+    render = _together(shown.brotli_head, shown.brotli)
+    return Stage([], [head, body], render)
+
+
+def _together(*parts: Callable[[Anatomy], str]) -> Callable[[Anatomy], list[Any]]:
+    return lambda opened: [part(opened) for part in parts]
+
+
+def _afterwards(
+    visit: gr.State, levels: gr.Slider, first: gr.HTML, second: gr.HTML,
+    render: Callable[[Anatomy], str],
+) -> None:  # fmt: skip
+    """What takes longer than a stage may: made when the rest of the stage is on screen."""
+
+    def listen(visit: Visit, levels: int | None) -> str:
+        return render(_opened(visit, levels))
+
+    first.change(toasted(listen), [visit, levels], second, **_EVENTS)
 
 
 def _synthesis(visit: gr.State, levels: gr.Slider) -> Stage:
@@ -157,7 +209,9 @@ def _synthesis(visit: gr.State, levels: gr.Slider) -> Stage:
 
 
 def _roads(visit: gr.State, levels: gr.Slider) -> Stage:
-    return Stage([], [_html("stage-roads", 420)], lambda opened: [shown.roads(opened)])
+    head, body = _html("stage-roads-head", 110), _html("stage-roads", 420)
+    _afterwards(visit, levels, head, body, shown.roads)
+    return Stage([], [head], _together(shown.roads_head))
 
 
 def _latents(visit: gr.State, levels: gr.Slider) -> Stage:
@@ -198,7 +252,7 @@ def _diversity(visit: gr.State, levels: gr.Slider) -> Stage:
     head = _html("stage-diversity-head", 110)
     subband = gr.Dropdown(
         [("The clearest at this N", _CLEAREST), *_NAMES], value=_CLEAREST, label="Subband",
-        elem_id="diversity-subband", elem_classes="narrow",
+        elem_id="diversity-subband",
     )  # fmt: skip
     body = _html("stage-diversity", 900)
 
@@ -218,7 +272,7 @@ def _restoration(visit: gr.State, levels: gr.Slider) -> Stage:
     body = _html("stage-qann", 900)
     with gr.Row():
         with gr.Column(min_width=320):
-            gr.HTML(f"<h3>Lie to the network</h3><p class='stage-text'>{words.LIE}</p>")
+            gr.HTML(plates.heading("Lie to the network", words.LIE), elem_classes="stage")
             with gr.Row(elem_classes="controls"):
                 told = gr.Slider(
                     4, 400, value=96, step=1, label="N that the network is told", buttons=[],
@@ -227,7 +281,7 @@ def _restoration(visit: gr.State, levels: gr.Slider) -> Stage:
                 ask = gr.Button("Tell it nine", size="sm", min_width=110, elem_id="tell-nine")
             lied = _html("lie", 360)
         with gr.Column(min_width=320):
-            gr.HTML(f"<h3>Attention</h3><p class='stage-text'>{words.ATTENTION}</p>")
+            gr.HTML(plates.heading("Attention", words.ATTENTION), elem_classes="stage")
             with gr.Row():
                 column = gr.Number(-1, label="Column", precision=0, min_width=90, elem_id="column")
                 row = gr.Number(-1, label="Row", precision=0, min_width=90, elem_id="row")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from qann_core.metrics import bits_per_pixel
 from qann_core.quantization import ROUNDING_OFFSET
 from qann_core.wavelet import COLOURS
 
@@ -13,7 +14,6 @@ from . import plates, stages
 from .anatomy import SUBBANDS, Anatomy, Subband
 from .cards import decibels, size_text, table
 from .pictures import closer_look
-from .visit import shared_codec
 
 SCALE_NAMES = ("LL 1/16", "1/16", "1/8", "1/4", "1/2")
 
@@ -155,7 +155,7 @@ def diversity(anatomy: Anatomy, chosen: Subband) -> str:
     stairs = plates.plate(
         drawn.staircase(0.5 if chosen.band == 0 else ROUNDING_OFFSET),
         "From latent to integer",
-        "A staircase: each step of the input becomes one integer; around zero the tread is wider.",
+        "A staircase: each step of the input becomes one integer; what becomes 0 is shaded.",
     )
     errors = plates.plate(
         drawn.errors_in_bin(found.true[busy], (found.before - found.restored)[busy]),
@@ -167,26 +167,23 @@ def diversity(anatomy: Anatomy, chosen: Subband) -> str:
     return plates.plates(maps, values, stairs, errors)
 
 
+def brotli_head(anatomy: Anatomy) -> str:
+    """Stage 4: its number and sentences."""
+    height, width = anatomy.photo.pixels.shape[:2]
+    rate = f"the whole file, {bits_per_pixel(len(anatomy.data), height, width):.3f} bits a pixel"
+    return plates.head(size_text(len(anatomy.data)), rate, words.BROTLI)
+
+
 def brotli(anatomy: Anatomy) -> str:
-    """Stage 4: where the bytes go, and what other compressors make of the same integers."""
+    """Stage 4: where the bytes go."""
     parts = np.zeros((len(SCALE_NAMES), len(COLOURS)))
     for subband, n_bytes in anatomy.bytes_of.items():
         parts[subband.band, COLOURS.index(subband.colour)] += n_bytes
-    found = stages.packings(anatomy)
-    best = min(p.n_bytes for p in found if p.kind == "general")
-    saved = 1 - next(p.n_bytes for p in found if p.kind == "codec") / best
-    comparison = "less" if saved >= 0 else "more"
     shares = ", ".join(
         f"{name} {per_cent(share)}"
         for name, share in zip(SCALE_NAMES, parts.sum(1) / (parts.sum() or 1), strict=True)
     )
-    sizes = ", ".join(f"{p.name} {p.n_bytes:.0f}" for p in found)
-    return plates.head(
-        size_text(len(anatomy.data)),
-        f"the whole file; its payload takes {per_cent(abs(saved))} {comparison} than the best "
-        "general compressor",
-        words.BROTLI,
-    ) + plates.plates(
+    return plates.plates(
         plates.plate(
             drawn.bytes_by_scale(SCALE_NAMES, parts, COLOURS), "Where the bytes go",
             f"Stacked bars of bytes by scale and colour: {shares}.",
@@ -197,16 +194,25 @@ def brotli(anatomy: Anatomy) -> str:
             "frequent, and the counts fall on both sides.",
             "LL as the error of its prediction from the neighbours; the ends count all beyond.",
         ),
-        plates.plate(
-            drawn.packings([p.name for p in found], [p.n_bytes for p in found],
-                           [p.kind for p in found]),
-            "The same integers, packed in other ways",
-            f"Bars of bytes: {sizes}.",
-            "In kB. Blue: general compressors, a byte an integer, plane after plane. Grey: the "
-            "zero-order entropy, each plane's frequencies themselves not counted. Orange: this "
-            "codec.",
-        ),
-        kind="three",
+        kind="pair",
+    )  # fmt: skip
+
+
+def other_packings(anatomy: Anatomy) -> str:
+    """Stage 4: what other compressors make of the same integers."""
+    found = stages.packings(anatomy)
+    best = min((p for p in found if p.kind == "general"), key=lambda p: p.n_bytes)
+    saved = 1 - next(p.n_bytes for p in found if p.kind == "codec") / best.n_bytes
+    comparison = "less" if saved >= 0 else "more"
+    sizes = ", ".join(f"{p.name} {p.n_bytes:.0f}" for p in found)
+    return plates.plate(
+        drawn.packings([p.name for p in found], [p.n_bytes for p in found],
+                       [p.kind for p in found]),
+        "The same integers, packed in other ways",
+        f"Bars of bytes: {sizes}.",
+        f"Orange: this codec, {per_cent(abs(saved))} {comparison} than {best.name}. Blue: general "
+        "compressors, a byte an integer, plane after plane. Grey: the zero-order entropy, each "
+        "plane's frequencies themselves not counted.",
     )  # fmt: skip
 
 
@@ -214,7 +220,7 @@ def restoration(anatomy: Anatomy) -> str:
     """Stage 5: the correction, the errors, the gain by scale and the network itself."""
     before = anatomy.psnr(anatomy.picture_quantized)
     after = anatomy.psnr(anatomy.picture_restored)
-    config = shared_codec().qann.config
+    config = anatomy.codec.qann.config
     errors = stages.errors_by_band(anatomy)
     pictures = (anatomy.picture_quantized, anatomy.picture_restored)
     wrong = [stages.error_map(anatomy, picture) for picture in pictures]
@@ -230,7 +236,8 @@ def restoration(anatomy: Anatomy) -> str:
     widths = list(config.widths)
     scales = [2 ** (level + 1) for level in range(len(widths))]
     return plates.head(
-        f"{after - before:+.2f} dB", f"from {decibels(before)} to {decibels(after)}, for no byte",
+        drawn.signed_decibels(after - before),
+        f"from {decibels(before)} to {decibels(after)}, for no byte",
         words.QANN,
     ) + plates.plates(
         plates.plate(
@@ -248,7 +255,7 @@ def restoration(anatomy: Anatomy) -> str:
         ),
         plates.plate(
             drawn.unet(widths, config.blocks_down, config.blocks_up, scales),
-            f"The network: {shared_codec().qann.num_parameters() / 1e6:.1f} million weights",
+            f"The network: {anatomy.codec.qann.num_parameters() / 1e6:.1f} million weights",
             "Drawing of the U-Net: four resolutions from 1/2 to 1/16, blocks on the way down and "
             "up, skip connections between them, attention at 1/16; N enters every block.",
             "Orange dots: where the embedding of N enters.",
@@ -276,12 +283,16 @@ def lie(anatomy: Anatomy, told: int) -> str:
         "</div>"
     ) + plates.plates(plates.plate(
         figure, "PSNR by the N that it was told",
-        f"PSNR over the N that the network is told; highest at {anatomy.levels}, the true one.",
+        "PSNR over the N that the network is told: "
+        + ", ".join(f"{decibels(value)} at {n}" for n, value in sorted(anatomy.told.items()))
+        + f"; the true N is {anatomy.levels}.",
     ))  # fmt: skip
 
 
 def attention_picture(anatomy: Anatomy, column: int, row: int) -> str:
     """Stage 5: the photo with what the chosen position looks at."""
+    if not anatomy.codec.qann.config.attention_heads:
+        return "<p class='quiet'>This model's network has no self-attention.</p>"
     weights = stages.attention(anatomy, row, column)
     pixels = drawn.attention_pixels(anatomy.photo.pixels, weights)
     height, width = anatomy.photo.pixels.shape[:2]
@@ -296,28 +307,33 @@ def attention_picture(anatomy: Anatomy, column: int, row: int) -> str:
     )  # fmt: skip
 
 
+def roads_head(anatomy: Anatomy) -> str:
+    """The three roads: the bytes that they may take, and what they are."""
+    quality = decibels(anatomy.psnr(anatomy.picture_restored))
+    return plates.head(
+        size_text(len(anatomy.data)), f"for each road; uniform + QANN reaches {quality}",
+        words.ROADS,
+    )  # fmt: skip
+
+
 def roads(anatomy: Anatomy) -> str:
     """The three roads: pictures and numbers at the same bytes."""
     found = anatomy.roads
     rows, columns = stages.box_of_largest(stages.disagreement(anatomy), 96)
+    pictures = (*((r.label, r.pixels) for r in found), ("The photo", anatomy.photo.pixels))
     crops = [
         plates.picture_plate(
             np.ascontiguousarray(pixels[rows, columns]), label, f"{label}, a magnified crop."
         )
-        for label, pixels in (
-            *((r.label, r.pixels) for r in found),
-            ("The photo", anatomy.photo.pixels),
-        )
+        for label, pixels in pictures
     ]
     lines = [
         (road.label, count(road.n_bytes), decibels(road.psnr), f"{road.ssim:.4f}") for road in found
     ]
-    best = max(found[2:], key=lambda road: road.psnr)
-    lead = f"{found[1].psnr - best.psnr:+.2f} dB".replace("-", "−")
     return (
-        plates.head(lead, f"uniform + QANN against {best.label}, at the same bytes", words.ROADS)
-        + plates.plates(*crops, kind="five")
-        + "<p class='quiet'>The crop is where the four pictures differ most.</p>"
+        plates.plates(*crops, kind="five")
+        + "<p class='quiet'>The crop is where the four pictures differ most. Only the second road "
+        "has a restoration network.</p>"
         + table(("Road", "Bytes", "PSNR", "SSIM"), lines, "The roads on this photo")
     )
 
@@ -341,7 +357,7 @@ def synthesis(anatomy: Anatomy) -> str:
         for pixels, label, value in crops
     ]
     height, width = original.shape[:2]
-    bpp = 8 * len(anatomy.data) / (height * width)
+    bpp = bits_per_pixel(len(anatomy.data), height, width)
     step = max(1, width // 1024)
     whole = [
         plates.picture_plate(

@@ -68,7 +68,7 @@ ROADS = (
 
 LIE = (
     "What is it worth to know N? Tell the network another one: the file stays as it is, only the "
-    "embedding lies."
+    "embedding lies. Far outside the range that it was trained with, it may break down."
 )
 
 ATTENTION = (

@@ -46,6 +46,11 @@ def head(number: str, meaning: str, text: str) -> str:
     )
 
 
+def heading(title: str, text: str) -> str:
+    """The title and sentences of a part of a stage."""
+    return f"<h3>{title}</h3><p class='stage-text'>{linked(text)}</p>"
+
+
 def plates(*figures: str, kind: str = "") -> str:
     """Figures beside each other where there is room.
 

@@ -25,7 +25,6 @@ from qann_core.bitstream import HEADER_BYTES
 from qann_core.prediction import med_residual
 
 from .anatomy import SUBBANDS, Anatomy, Subband, coefficients
-from .visit import shared_codec
 
 NESTED_SIDE = 1024
 """Longest side of the nested picture, in pixels; larger photos are averaged down to it."""
@@ -318,7 +317,7 @@ def lies(levels: int) -> list[int]:
 
 def attention(anatomy: Anatomy, row: int, column: int) -> np.ndarray:
     """Where one position at 1/16 looks: mean over the heads, (h, w), summing to 1."""
-    return shared_codec().attention(anatomy.quantized, row, column).mean(0)
+    return anatomy.codec.attention(anatomy.quantized, row, column).mean(0)
 
 
 def disagreement(anatomy: Anatomy) -> np.ndarray:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qann_core import wavelet
-from qann_core.entropy import coder_by_id, coder_by_name
+from qann_core.entropy import BrotliCoder, coder_by_id, coder_by_name
 from qann_core.errors import BitstreamError, ParameterError
 from qann_core.limits import MAX_LEVELS
 from qann_core.prediction import med_residual, med_restore
@@ -96,6 +96,11 @@ def test_bytes_by_band_add_up(photo: np.ndarray) -> None:
     shares = coder_by_id(1).bytes_by_band(payload, [band.shape for band in bands], 96)
     assert sum(shares) == pytest.approx(len(payload))
     assert min(shares) > 0
+    planes = BrotliCoder().bytes_by_plane(payload, [band.shape for band in bands])
+    assert [len(costs) for costs in planes] == [band.shape[0] for band in bands]
+    assert [sum(costs) for costs in planes] == pytest.approx(shares)
+    for band, costs in zip(bands, planes, strict=True):
+        assert all((cost > 0) == bool(plane.any()) for plane, cost in zip(band, costs, strict=True))
 
 
 def test_integers_that_n_does_not_allow_are_refused() -> None:

@@ -132,3 +132,19 @@ def test_the_prior_is_a_probability() -> None:
     scales, weights = prior.log_scale.exp()[1], prior.logit.softmax(-1)[1]
     p_zero = (weights * torch.tanh(5 / (2 * scales))).sum().item()
     assert abs(total * p_zero - 1) < 1e-3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (5, 9), (2, 4)])
+def test_attention_weights_are_those_that_mix_the_values(row: int, column: int) -> None:
+    attention = WindowAttention(8, 2, 4)
+    disturb(attention)
+    features = torch.randn(1, 8, 6, 10)
+    weights = attention.weights(features, row, column)
+    assert weights.shape == (2, 6, 10)
+    assert torch.allclose(weights.sum((1, 2)), torch.ones(2), atol=1e-5)
+    tokens = features[0].permute(1, 2, 0)
+    values = attention.qkv(tokens)[..., 16:].unflatten(-1, (2, 4))
+    mixed = torch.einsum("nhw,hwnc->nc", weights, values).flatten()
+    expected = features[0, :, row, column] + attention.out(mixed)
+    assert torch.allclose(attention(features)[0, :, row, column], expected, atol=1e-4)

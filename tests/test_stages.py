@@ -1,0 +1,215 @@
+"""The tab "Inside the codec" without a browser: the data of its stages, and what it keeps."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gradio")
+
+from app import anatomy as anatomy_module
+from app import figures_inside, inside_stages, plates, stages, visit
+from app.anatomy import SUBBANDS, Anatomy, anatomy
+from qann_core import Codec
+from qann_core.bitstream import HEADER_BYTES
+from qann_core.metrics import psnr
+from qann_core.quantization import levels_range
+
+LEVELS = 40
+
+
+@pytest.fixture(scope="module")
+def opened(photo: np.ndarray) -> Anatomy:
+    return Anatomy(visit.Photo("facade", photo), LEVELS)
+
+
+def visit_of(photo: np.ndarray) -> visit.Visit:
+    arrived = visit.Photo("facade", photo)
+    return visit.Visit(arrived, visit.compress_photo(arrived, LEVELS))
+
+
+def test_subbands_are_the_planes_of_the_pyramid(opened):
+    shapes = [band.shape for band in opened.latents.pyramid]
+    assert [(s.band, s.channel) for s in SUBBANDS] == [
+        (band, channel) for band, shape in enumerate(shapes) for channel in range(shape[1])
+    ]
+    assert len({s.name for s in SUBBANDS}) == 39
+
+
+def test_nested_picture_has_each_subband_at_its_place(opened):
+    bands = [
+        np.stack([np.full(plane.shape, SUBBANDS.index(s)) for s, plane in of_band])
+        for of_band in (
+            [(s, band[0, s.channel].numpy()) for s in SUBBANDS if s.band == index]
+            for index, band in enumerate(opened.latents.pyramid)
+        )
+    ]
+    for colour in range(3):
+        picture = stages.nested(bands, colour)
+        height, width = picture.shape
+        for index, subband in enumerate(SUBBANDS):
+            if subband.colour == ("Y", "C1", "C2")[colour]:
+                left, top, side = stages.box_of(subband)
+                rows = slice(round(top * height), round((top + side) * height))
+                columns = slice(round(left * width), round((left + side) * width))
+                assert (picture[rows, columns] == index).all(), subband.name
+
+
+def test_shares_add_up(opened):
+    facts = [stages.subband_facts(opened, s) for s in SUBBANDS]
+    assert sum(f.share_of_bytes for f in facts) == pytest.approx(1)
+    assert sum(f.share_of_energy for f in facts) == pytest.approx(1)
+    assert sum(opened.bytes_of.values()) == pytest.approx(len(opened.data) - HEADER_BYTES)
+    assert sum(stages.colour_shares(opened)) == pytest.approx(1)
+    for fact, subband in zip(facts, SUBBANDS, strict=True):
+        assert fact.distinct_after == len(set(opened.integers(subband).ravel().tolist()))
+        assert fact.distinct_after <= min(LEVELS, fact.distinct_before)
+    low, high = levels_range(LEVELS)
+    before, after = stages.distinct_values(opened)
+    assert after <= high - low + 1 < before
+
+
+def test_offsets_lie_within_their_bins_and_are_guessed(opened):
+    clearest = stages.clearest_subband(opened)
+    found = stages.offsets(opened, clearest)
+    assert np.abs(found.guess).max() <= 0.7501
+    inside = np.abs(found.reduced) < levels_range(LEVELS)[1]
+    assert np.abs(found.true[inside]).max() <= 0.581
+    assert 0.1 < found.correlation <= 1
+    assert found.true[found.crop].shape == tuple(min(stages.CROP, n) for n in found.true.shape)
+
+
+def test_correlation_is_numpys():
+    a, b = np.random.default_rng(1).normal(size=(2, 9, 7))
+    assert stages.correlation(a, b) == pytest.approx(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+    assert stages.correlation(a, np.ones_like(a)) == 0
+
+
+def test_largest_box_is_found():
+    values = np.zeros((30, 50))
+    values[12:16, 31:35] = 1
+    assert stages.box_of_largest(values, 4) == (slice(12, 16), slice(31, 35))
+    assert stages.box_of_largest(values[:3, :2], 8) == (slice(0, 3), slice(0, 2))
+
+
+def test_plain_bytes_hold_every_integer():
+    planes = [np.array([[0, -1, 1], [-2, 127, -127]]), np.array([[200, -300]])]
+    data = np.frombuffer(stages.plain_bytes(planes), np.uint8)
+    assert data[:8].tolist() == [0, 1, 2, 3, 254, 253, 255, 255]
+    assert data[8:].view("<u2").tolist() == [400, 599]
+
+
+def test_entropy_and_packings(opened):
+    assert stages.zero_order_bits([np.array([[0, 1, 2, 3]]), np.zeros((2, 2), int)]) == 8
+    found = {p.name: p for p in stages.packings(opened)}
+    own = [p for p in found.values() if p.kind == "codec"]
+    assert [p.n_bytes for p in own] == [len(opened.data) - HEADER_BYTES]
+    assert {name.split(",")[0] for name in found} >= {"zlib", "zstd", "bz2", "lzma", "Brotli"}
+    values, counts = stages.symbol_counts(opened)
+    assert counts.sum() == sum(band.size for band in opened.quantized.bands)
+    assert values[counts.argmax()] == 0
+
+
+def test_errors_by_scale_add_up_to_the_pictures_error(opened):
+    before, after = stages.errors_by_band(opened)
+    for parts, picture in (
+        (before, opened.picture_quantized),
+        (after, opened.picture_restored),
+    ):
+        error = np.square(picture.astype(float) - opened.photo.pixels).mean()
+        assert parts.sum() == pytest.approx(error, rel=0.15)
+
+
+def test_pictures_are_the_librarys_and_a_lie_costs(opened):
+    codec = Codec.load()
+    restored = codec.decode(opened.quantized)
+    assert np.abs(opened.picture_restored.astype(int) - restored).max() <= 1
+    truth = opened.psnr_told(LEVELS)
+    assert truth == psnr(opened.photo.pixels, opened.picture_restored)
+    assert opened.psnr_told(LEVELS // 4) < truth - 0.1
+    assert stages.lies(LEVELS)[0] == LEVELS // 4 and stages.lies(LEVELS)[-1] == 4 * LEVELS
+    assert LEVELS in stages.lies(LEVELS)
+
+
+def test_attention_is_a_distribution_within_a_window(opened):
+    weights = stages.attention(opened, 3, 5)
+    assert weights.shape == opened.quantized.bands[0].shape[1:]
+    assert weights.sum() == pytest.approx(1, abs=1e-4)
+    lit = figures_inside.attention_pixels(opened.photo.pixels, weights)
+    assert lit.shape == opened.photo.pixels.shape
+
+
+def test_every_stage_shows_a_picture_with_words_for_it(opened):
+    chosen = SUBBANDS[5]
+    shown = [
+        inside_stages.image(opened),
+        inside_stages.latents_head(opened) + inside_stages.latents_pictures(opened, chosen),
+        inside_stages.latents_residual(opened),
+        inside_stages.diversity_head(opened) + inside_stages.diversity(opened, chosen),
+        inside_stages.brotli_head(opened) + inside_stages.brotli(opened),
+        inside_stages.other_packings(opened),
+        inside_stages.restoration(opened) + inside_stages.lie(opened, 2 * LEVELS),
+        inside_stages.attention_picture(opened, 2, 3),
+        inside_stages.synthesis(opened),
+        inside_stages.roads(opened),
+    ]
+    for html in shown:
+        images = re.findall(r"<img [^>]*>", html)
+        assert images
+        assert all(re.search(r'alt="[^"]{8,}"', image) for image in images)
+        assert all(re.search(r"width='\d+' height='\d+'", image) for image in images)
+        assert "nan" not in re.sub(r"base64,[^']*", "", html)
+
+
+def test_roads_are_at_most_as_long(opened):
+    assert len(opened.roads) == 4
+    assert all(road.n_bytes <= len(opened.data) for road in opened.roads)
+    assert all(road.psnr == psnr(opened.photo.pixels, road.pixels) for road in opened.roads)
+
+
+def test_flat_photo_has_a_walk_too():
+    flat = Anatomy(visit.Photo("flat", np.full((24, 40, 3), 127, np.uint8)), 16)
+    for stage in (
+        inside_stages.image,
+        inside_stages.latents_head,
+        inside_stages.diversity_head,
+        inside_stages.brotli_head,
+        inside_stages.roads_head,
+        inside_stages.restoration,
+        inside_stages.synthesis,
+    ):
+        assert "<p class='stage-number'>" in stage(flat)
+    for html in (
+        inside_stages.diversity(flat, stages.clearest_subband(flat)),
+        inside_stages.brotli(flat),
+        inside_stages.other_packings(flat),
+        inside_stages.roads(flat),
+    ):
+        assert "<img" in html
+
+
+def test_hot_picture_escapes_its_words():
+    html = plates.picture_plate(np.zeros((2, 2, 3), np.uint8), "title", 'a "quoted" <b>')
+    assert "&quot;quoted&quot; &lt;b&gt;" in html
+
+
+def test_a_visit_keeps_one_anatomy_until_photo_or_n_changes(photo):
+    one = visit_of(photo)
+    first = anatomy(one, LEVELS)
+    assert anatomy(one, LEVELS) is first
+    assert anatomy(one, LEVELS + 1) is not first
+    one.forget()
+    assert one.anatomy is None
+
+
+def test_all_anatomies_together_are_bounded(photo, monkeypatch):
+    visits = [visit_of(photo) for _ in range(3)]
+    opened = [anatomy(one, LEVELS) for one in visits]
+    for each in opened:
+        assert each.restored and each.n_bytes > 0
+    monkeypatch.setattr(anatomy_module, "ROOM_BYTES", int(2.5 * opened[0].n_bytes))
+    anatomy(visits[1], LEVELS)
+    assert opened[0].n_bytes == 0 and opened[1].n_bytes and opened[2].n_bytes
+    assert opened[0].restored  # made again when asked for
