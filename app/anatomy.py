@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from qann_core import Codec, wavelet
+from qann_core import Codec, ParameterError, wavelet
 from qann_core.bitstream import HEADER_BYTES, band_shapes
 from qann_core.codec import Latents
 from qann_core.comparators import at_bytes, comparators, decode
@@ -104,8 +104,18 @@ class Anatomy:
 
     @property
     def codec(self) -> Codec:
-        """The codec of the model that the visitor chose."""
-        return codec_of(self.model)
+        """The codec of the model that the visitor chose.
+
+        Raises:
+            ParameterError: when its latents are one tensor, which these stages do not show.
+        """
+        codec = codec_of(self.model)
+        if not isinstance(codec, Codec):
+            raise ParameterError(
+                f"This tab shows the latents of a wavelet VAE, and the model {self.model} has "
+                "another kind; choose the model default under Codec settings on the first tab."
+            )
+        return codec
 
     @property
     def latents(self) -> Latents:
