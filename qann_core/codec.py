@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from . import bitstream, wavelet
 from .errors import ModelError, ParameterError
@@ -36,15 +34,12 @@ from .quantization import (
 )
 from .restoration import QannUNet
 from .tensor_codec import TensorCodec
+from .tiling import cut, in_tiles, tiles
 from .vae import WaveletVAE
 from .wavelet import Pyramid
 
 if TYPE_CHECKING:
     from .prior_weights import Prior
-
-TILE = 1536
-HALO = 128
-"""Networks see large images in tiles of TILE pixels with HALO pixels of context on each side."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +127,7 @@ class Codec:
         height, width = pixels.shape[:2]
         image = torch.tensor(pixels, dtype=torch.float32).permute(2, 0, 1)[None] - 127.5
         plain = wavelet.forward(wavelet.pad(image))
-        residual = _in_tiles(self.vae.encoder, plain)
+        residual = in_tiles(self.vae.encoder, plain)
         return Latents(_add(plain, residual), height, width)
 
     def quantize(self, latents: Latents, levels: int) -> QuantizedLatents:
@@ -190,7 +185,7 @@ class Codec:
     def synthesize(self, latents: Pyramid, height: int, width: int) -> np.ndarray:
         """The VAE's decoder alone: latents of any origin to an image, uint8 (height, width, 3)."""
         with _decoding_precision():
-            residual = _in_tiles(self.vae.decoder, latents)
+            residual = in_tiles(self.vae.decoder, latents)
         image = wavelet.inverse(_add(latents, residual))[0, :, :height, :width]
         pixels = image.add(127.5).round_().clamp_(0, 255).to(torch.uint8)
         return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
@@ -212,7 +207,7 @@ class Codec:
         integers = tuple(torch.from_numpy(band)[None].float() for band in quantized.bands)
         told = torch.tensor([float(told_levels or quantized.levels)])
         with _decoding_precision():
-            corrections = _in_tiles(lambda bands: self.qann(bands, told), integers)
+            corrections = in_tiles(lambda bands: self.qann(bands, told), integers)
         step = step_for_levels(quantized.levels)
         return tuple(band * step for band in _add(integers, corrections))
 
@@ -239,9 +234,9 @@ class Codec:
         told = torch.tensor([float(quantized.levels)])
         weights = np.zeros((self.qann.config.attention_heads, height, width), np.float32)
         block = wavelet.BLOCK
-        for box, (top, bottom, left, right) in _tiles(height * block, width * block):
+        for box, (top, bottom, left, right) in tiles(height * block, width * block):
             if top <= row * block < bottom and left <= column * block < right:
-                tile = tuple(_cut(band, box, height * block) for band in integers)
+                tile = tuple(cut(band, box, height * block) for band in integers)
                 y, x = box[0] // block, box[2] // block
                 seen = self.qann.attention_weights(tile, told, row - y, column - x).numpy()
                 weights[:, y : y + seen.shape[1], x : x + seen.shape[2]] = seen
@@ -362,48 +357,3 @@ def _decoding_precision() -> torch.autocast:
 
 def _add(a: Pyramid, b: Pyramid) -> Pyramid:
     return tuple(x + y for x, y in zip(a, b, strict=True))
-
-
-def _in_tiles(network: Callable[[Pyramid], Pyramid], pyramid: Pyramid) -> Pyramid:
-    """Runs a network over a pyramid, in tiles when it is large, so that memory stays bounded.
-
-    Tiles overlap by HALO on each side, of which only the core is kept.
-    """
-    rows, columns = (size * wavelet.BLOCK for size in pyramid[0].shape[-2:])
-    if rows <= TILE + 2 * HALO and columns <= TILE + 2 * HALO:
-        return network(tuple(_channels_last(band) for band in pyramid))
-    out = tuple(torch.empty_like(band) for band in pyramid)
-    for box, core in _tiles(rows, columns):
-        tile = network(tuple(_channels_last(_cut(band, box, rows)) for band in pyramid))
-        inner = (core[0] - box[0], core[1] - box[0], core[2] - box[2], core[3] - box[2])
-        for target, band in zip(out, tile, strict=True):
-            scale = rows // target.shape[-2]
-            top, bottom, left, right = (edge // scale for edge in inner)
-            _cut(target, core, rows).copy_(band[..., top:bottom, left:right])
-    return out
-
-
-_Box = tuple[int, int, int, int]
-
-
-def _tiles(rows: int, columns: int) -> Iterator[tuple[_Box, _Box]]:
-    """(what a network sees, what is kept of it) of every tile: (top, bottom, left, right)."""
-    if rows <= TILE + 2 * HALO and columns <= TILE + 2 * HALO:
-        yield (0, rows, 0, columns), (0, rows, 0, columns)
-        return
-    for top in range(0, rows, TILE):
-        for left in range(0, columns, TILE):
-            box = (max(0, top - HALO), min(rows, top + TILE + HALO),
-                   max(0, left - HALO), min(columns, left + TILE + HALO))  # fmt: skip
-            yield box, (top, min(rows, top + TILE), left, min(columns, left + TILE))
-
-
-def _cut(band: Tensor, box: _Box, rows: int) -> Tensor:
-    """A view of a band within a box (top, bottom, left, right) given in pixels."""
-    scale = rows // band.shape[-2]
-    top, bottom, left, right = (edge // scale for edge in box)
-    return band[..., top:bottom, left:right]
-
-
-def _channels_last(band: Tensor) -> Tensor:
-    return band.contiguous(memory_format=torch.channels_last)

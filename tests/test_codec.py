@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import qann_core
-from qann_core import Codec, bitstream
+from qann_core import Codec, bitstream, tiling
 from qann_core import codec as codec_module
 from qann_core.errors import ImageError, ModelError, ParameterError
 from qann_core.metrics import psnr
@@ -62,7 +62,7 @@ def test_large_images_in_tiles_look_the_same(
     large = np.tile(photo, (3, 3, 1))
     quantized = codec.quantize(codec.encode(large), 64)
     whole = codec.decode(quantized)
-    monkeypatch.setattr(codec_module, "TILE", 128)
+    monkeypatch.setattr(tiling, "TILE", 128)
     tiled = codec.decode(quantized)
     difference = np.abs(whole.astype(int) - tiled)
     assert difference.max() > 0, "the tiled path was not taken"
