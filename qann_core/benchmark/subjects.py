@@ -16,7 +16,14 @@ import numpy as np
 from .. import __version__
 from ..comparators.told import FACTORS
 from ..errors import ParameterError
-from ..models import coder_names, folder_digest, prior_digest, resolve_folder
+from ..models import (
+    WAVELET_VAE,
+    coder_names,
+    folder_digest,
+    prior_digest,
+    resolve_folder,
+    vae_class,
+)
 from ..peers import Peer, peer_by_name
 from ..rate_distortion import QUANTIZED, RESTORED, Point, sweep_codec, sweep_peer
 
@@ -33,6 +40,10 @@ _TOLD_LABELS = {"told-half": "QANN told N/2", "told-double": "QANN told 2N"}
 
 Sweep = Callable[[np.ndarray, Collection[str]], Iterable[Point]]
 """Pixels, uint8 (H, W, 3), and the names of slow measures to take as well, to points."""
+
+
+_TENSOR_LEVELS = (6, 8, 12, 16, 24, 32, 64, 128, 256)
+"""N of models whose latents are one tensor, which ends at 256."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +136,13 @@ def _codec_subject(model: str, coder: str, levels: tuple[int, ...], main: bool) 
         suffix, words = f"-{folder.name}{suffix}", f" ({folder.name}{words})"
     group: Group = "codec" if main else "variant"
     weights = f"{model_id}, prior {prior_digest(folder)}" if coder == "prior" else model_id
+    if vae_class(folder) != WAVELET_VAE:
+        levels = _TENSOR_LEVELS
 
     def prepare() -> Sweep:
-        from ..codec import Codec
+        from ..codec import load_codec
 
-        codec = Codec.load(model, coder)
+        codec = load_codec(model, coder)
         return lambda pixels, extra: sweep_codec(codec, pixels, levels, extra)
 
     return Subject(
