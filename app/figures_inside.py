@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
@@ -74,11 +77,12 @@ def _map(values: np.ndarray, label: str, colours: str, low: float, high: float) 
     return figure
 
 
-def _bar(figure: Figure, picture: object, label: str) -> None:
-    bar = figure.colorbar(picture, ax=figure.axes, location="bottom", shrink=0.8, aspect=36)  # type: ignore[arg-type]
+def _bar(figure: Figure, picture: AxesImage, label: str) -> Colorbar:
+    bar = figure.colorbar(picture, ax=figure.axes, location="bottom", shrink=0.8, aspect=36)
     bar.set_label(label, color=INK, fontsize=10)
     bar.ax.tick_params(colors=INK, labelsize=10, length=0)
     bar.outline.set_visible(False)
+    return bar
 
 
 def grey_pixels(plane: np.ndarray, top: float) -> np.ndarray:
@@ -172,15 +176,43 @@ def errors_in_bin(reduced: np.ndarray, restored: np.ndarray) -> Figure:
 
 def offset_maps(true: np.ndarray, guess: np.ndarray) -> Figure:
     """Where the true values lie off their bins' centres, and what the network guessed."""
-    height, width = true.shape
-    figure = _figure(min(_WIDE / 2 * height / width, 4.0) + 1.0)
-    for index, (values, title) in enumerate(((true, "The truth"), (guess, "The guess")), 1):
-        axes = figure.add_subplot(1, 2, index)
-        picture = axes.imshow(values, cmap="PuOr", vmin=-0.6, vmax=0.6, interpolation="nearest")
-        axes.set_title(title, color=INK, fontsize=12)
-        axes.set_axis_off()
+    figure = _figure(_beside(true) + 1.0)
+    picture = _pair(figure, {"The truth": true, "The guess": guess}, "PuOr", Normalize(-0.6, 0.6))
     _bar(figure, picture, "offset from the value kept, in steps")
     return figure
+
+
+def expectation_maps(scale: np.ndarray, magnitude: np.ndarray) -> Figure:
+    """The scale that was expected for each coefficient and the magnitude that came, both (h, w).
+
+    Logarithmic, in steps; zeros are as dark as the smallest scale.
+    """
+    figure = _figure(_beside(scale) + 1.0)
+    ticks = (0.05, 0.2, 1, 5)
+    norm = LogNorm(ticks[0], ticks[-1], clip=True)
+    shown = {"Expected scale": scale, "Magnitude that came": np.maximum(magnitude, ticks[0])}
+    picture = _pair(figure, shown, "cividis", norm)
+    bar = _bar(figure, picture, "steps, log scale")
+    bar.minorticks_off()
+    bar.set_ticks(ticks, labels=["≤ 0.05", "0.2", "1", "≥ 5"])
+    return figure
+
+
+def _beside(values: np.ndarray) -> float:
+    """Height in inches of one of two maps beside each other."""
+    height, width = values.shape
+    return min(_WIDE / 2 * height / width, 4.0)
+
+
+def _pair(
+    figure: Figure, maps: Mapping[str, np.ndarray], colours: str, norm: Normalize
+) -> AxesImage:
+    for index, (title, values) in enumerate(maps.items(), 1):
+        axes = figure.add_subplot(1, 2, index)
+        picture = axes.imshow(values, cmap=colours, norm=norm, interpolation="nearest")
+        axes.set_title(title, color=INK, fontsize=12)
+        axes.set_axis_off()
+    return picture
 
 
 def bytes_by_scale(names: Sequence[str], parts: np.ndarray, colours: Sequence[str]) -> Figure:

@@ -18,6 +18,7 @@ from . import compare, plates
 from . import inside_stages as shown
 from . import inside_words as words
 from .anatomy import SUBBANDS, Anatomy, anatomy
+from .inside_prior import learned_prior
 from .layout import CompareTab
 from .stages import clearest_subband, lies
 from .toasts import toasted
@@ -183,7 +184,9 @@ def _brotli(visit: gr.State, levels: gr.Slider) -> Stage:
             body = _html("stage-brotli", 360)
         with gr.Column(scale=1, min_width=280):
             others = _html("packings", 360)
+    prior = _html("prior", 360)
     _afterwards(visit, levels, body, others, shown.other_packings)
+    _afterwards(visit, levels, body, prior, learned_prior)
     render = _together(shown.brotli_head, shown.brotli)
     return Stage([], [head, body], render)
 

@@ -46,6 +46,13 @@ BROTLI = (
     "each integer occurs in its subband; a code that knows the neighbours as well can go below it."
 )
 
+PRIOR = (
+    "The second coder, the <b>learned prior</b>, has a network tell how large each detail will "
+    "probably be, from N, the coarser scales and what is known already of its own scale, and a "
+    "<b>range coder</b> spends bits accordingly. The network computes in whole numbers, so that "
+    "both ends expect exactly the same."
+)
+
 QANN = (
     "<b>QANN</b> is a U-Net ({unet}) on the pyramid: it reads the integers and N, and predicts "
     "what rounding took from every latent, within ±0.75 step. N enters as sines and cosines of "

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("gradio")
 
 from app import anatomy as anatomy_module
-from app import figures_inside, inside_stages, plates, stages, visit
+from app import figures_inside, inside_prior, inside_stages, plates, stages, visit
 from app.anatomy import SUBBANDS, Anatomy, anatomy
 from qann_core import Codec
 from qann_core.bitstream import HEADER_BYTES
@@ -112,6 +112,34 @@ def test_entropy_and_packings(opened):
     assert values[counts.argmax()] == 0
 
 
+def test_both_coders_bytes_add_up_to_their_payloads(opened):
+    found = inside_prior.coders(opened)
+    assert found.brotli.shape == found.prior.shape == (len(opened.quantized.bands),)
+    for n_bytes, parts, coder in (
+        (found.n_brotli, found.brotli, "brotli"),
+        (found.n_prior, found.prior, "prior"),
+    ):
+        data = opened.codec.pack(opened.latents, LEVELS, coder=coder)
+        assert n_bytes == len(data) - HEADER_BYTES
+        assert parts.sum() == pytest.approx(n_bytes)
+    html = inside_prior.learned_prior(opened)
+    assert f"% {'fewer' if found.saved >= 0 else 'more'}</b>" in html
+
+
+def test_prior_is_shown_where_it_expected_best(opened):
+    found = inside_prior.clearest_expectation(opened)
+    assert found.subband.colour == "Y" and found.subband.scale in (4, 8)
+    assert found.scale.shape == found.magnitude.shape == opened.true(found.subband).shape
+    assert found.scale.min() > 0 and 0 < found.agreement <= 1
+    assert np.array_equal(found.magnitude, np.abs(opened.integers(found.subband)))
+
+
+def test_a_model_without_prior_has_one_sentence(opened, monkeypatch):
+    monkeypatch.setattr(Codec, "has_prior", False)
+    html = inside_prior.learned_prior(opened)
+    assert "no learned prior" in html and "<img" not in html and html.count(".") == 1
+
+
 def test_errors_by_scale_add_up_to_the_pictures_error(opened):
     before, after = stages.errors_by_band(opened)
     for parts, picture in (
@@ -150,6 +178,7 @@ def test_every_stage_shows_a_picture_with_words_for_it(opened):
         inside_stages.diversity_head(opened) + inside_stages.diversity(opened, chosen),
         inside_stages.brotli_head(opened) + inside_stages.brotli(opened),
         inside_stages.other_packings(opened),
+        inside_prior.learned_prior(opened),
         inside_stages.restoration(opened) + inside_stages.lie(opened, 2 * LEVELS),
         inside_stages.attention_picture(opened, 2, 3),
         inside_stages.synthesis(opened),
@@ -185,6 +214,7 @@ def test_flat_photo_has_a_walk_too():
         inside_stages.diversity(flat, stages.clearest_subband(flat)),
         inside_stages.brotli(flat),
         inside_stages.other_packings(flat),
+        inside_prior.learned_prior(flat),
         inside_stages.roads(flat),
     ):
         assert "<img" in html

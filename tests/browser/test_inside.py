@@ -90,6 +90,20 @@ def test_a_stage_follows_n_and_so_does_the_compare_tab(open_page, leaves, title)
     )
 
 
+def test_the_prior_follows_brotli_and_n(open_page, leaves):
+    page = inside(open_page, leaves)
+    assert page.locator("#prior img").count() == 0
+    open_stage(page, "4 Brotli")
+    picture = page.locator("#prior img")
+    picture.wait_for()
+    assert "expected" in picture.get_attribute("alt")
+    assert page.locator("#prior tbody tr").count() == 6
+    old = picture.get_attribute("src")
+    type_number(page, "#inside-levels", 60)
+    wait_for_another(page, "#prior", old)
+    assert "at N = 60" in page.locator("#prior .stage-number").inner_text()
+
+
 def test_a_subband_is_chosen_in_the_picture_and_by_keyboard(open_page, leaves):
     page = inside(open_page, leaves)
     open_stage(page, "2 Latents")
