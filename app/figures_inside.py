@@ -188,13 +188,13 @@ def expectation_maps(scale: np.ndarray, magnitude: np.ndarray) -> Figure:
     Logarithmic, in steps; zeros are as dark as the smallest scale.
     """
     figure = _figure(_beside(scale) + 1.0)
-    ticks = (0.05, 0.2, 1, 5)
+    ticks = (0.05, 0.15, 0.5, 2)
     norm = LogNorm(ticks[0], ticks[-1], clip=True)
     shown = {"Expected scale": scale, "Magnitude that came": np.maximum(magnitude, ticks[0])}
     picture = _pair(figure, shown, "cividis", norm)
     bar = _bar(figure, picture, "steps, log scale")
     bar.minorticks_off()
-    bar.set_ticks(ticks, labels=["≤ 0.05", "0.2", "1", "≥ 5"])
+    bar.set_ticks(ticks, labels=["≤ 0.05", "0.15", "0.5", "≥ 2"])
     return figure
 
 
