@@ -288,7 +288,9 @@ def export_model(networks: Path, folder: Path, summary: str) -> ModelInfo:
         source, target = networks / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.suffix == ".json":
-            target.write_bytes(source.read_bytes())
+            config = json.loads(source.read_text())
+            config.pop("_name_or_path", None)  # where diffusers found it: a path of this machine
+            target.write_text(json.dumps(config, indent=2) + "\n")
         else:
             tensors = {key: tensor.half() for key, tensor in load_file(source).items()}
             target.write_bytes(save(tensors, metadata={"format": "pt"}))

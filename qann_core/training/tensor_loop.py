@@ -147,7 +147,7 @@ class TensorRun:
         images = centred(self._crops.next()).to(self.accelerator.device)
         levels = torch.tensor(drawn, dtype=torch.float32, device=images.device)
         with self.accelerator.autocast():
-            loss, figures = self._forward(images, levels)
+            loss, figures = self._forward(images, levels, share)
         self.accelerator.backward(loss)
         factor = rate_factor(share, "joint", self.step)
         norm = self.optimizer.step(factor)

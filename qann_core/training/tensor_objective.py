@@ -26,11 +26,18 @@ DISTORTION_WEIGHT = 0.03
 """Bits per pixel that a mean squared error of one grey level is worth at N = 256; at other N it
 changes with 1 / step^2, as the slope of a transform code's rate and distortion does."""
 
-NOMINAL_RANGE = 16.0
+NOMINAL_RANGE = 8.0
 """Full range of the latents that the VAE is trained for: the step at N is this over N - 1.
 
 Were it the range measured, the encoder would save bits by blowing up one channel, which makes the
 step of all the others coarse, and those would die. With the step given, nothing is won by it.
+"""
+
+RATE_WARM_UP = 0.6
+"""Part of a run over which the rate's weight grows from zero, with the square of time.
+
+While the decoder has learned nothing yet, the rate is all that can be improved at small N, and
+most channels would be silenced for good before they are of use.
 """
 
 _PRIOR_RANGE = 2000.0
@@ -44,12 +51,13 @@ channels where that pays, and these become the smooth ones."""
 class TensorObjective(nn.Module):
     """What a training run needs of an objective, one module for distributed training's sake."""
 
-    def forward(self, images: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, levels: Tensor, share: float) -> tuple[Tensor, Tensor]:
         """Loss, and (3,) detached means: bits per pixel, MSE quantized, MSE restored.
 
         Args:
             images: (B, 3, H, W) centred RGB, sides multiples of the VAE's factor.
             levels: N of each image, (B,) float.
+            share: part of the run's budget that is spent.
         """
         raise NotImplementedError
 
@@ -67,8 +75,9 @@ class VaeObjective(TensorObjective):
 
     The posterior is a box of one step's width around the encoder's mean, the prior a mixture of
     logistics per channel, and the KL divergence between them is the rate (Ballé et al. 2018). The
-    loss is the logarithm of rate + weight * MSE, so that every image and N counts alike. Rounding
-    is straight-through. Nothing is restored here: both PSNRs are those of quantized latents.
+    loss is the logarithm of rate + weight * MSE, so that every image and N counts alike; the rate
+    comes in gradually. Rounding is straight-through. Nothing is restored here: both PSNRs are
+    those of quantized latents.
     """
 
     def __init__(self, vae: AutoencoderKL) -> None:
@@ -79,7 +88,7 @@ class VaeObjective(TensorObjective):
         self.split = [predicted, channels - predicted]
         self.prior = LogisticMixturePrior(self.split)
 
-    def forward(self, images: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, levels: Tensor, share: float) -> tuple[Tensor, Tensor]:
         """See ``TensorObjective``."""
         latents = analysis(self.vae, images)
         step = NOMINAL_RANGE / (levels - 1)
@@ -91,7 +100,8 @@ class VaeObjective(TensorObjective):
         decoded = synthesis(self.vae, latents + rounding)
         mse = (decoded - images).square().mean((1, 2, 3))
         weight = DISTORTION_WEIGHT * ((levels - 1) / 255) ** 2
-        loss = (bits_per_pixel + weight * mse).log().mean()
+        rate_weight = min(1.0, share / RATE_WARM_UP) ** 2
+        loss = (rate_weight * bits_per_pixel + weight * mse).log().mean()
         return loss, torch.stack((bits_per_pixel.mean(), mse.mean(), mse.mean())).detach()
 
     def figures(self, images: Tensor, levels: Tensor) -> Tensor:
@@ -125,7 +135,7 @@ class RestorerObjective(TensorObjective):
         self.vae = vae.requires_grad_(False)
         self.qann = qann
 
-    def forward(self, images: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, levels: Tensor, share: float) -> tuple[Tensor, Tensor]:
         """See ``TensorObjective``."""
         with torch.no_grad():
             latents = analysis(self.vae, images)
