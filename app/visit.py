@@ -249,43 +249,35 @@ def read_photo(path: str | Path, name: str, megapixels: int = MAX_MEGAPIXELS) ->
 def compress_photo(photo: Photo, levels: int) -> Result:
     """The photo at N = ``levels``, by its chosen model and coder: file, pictures, measures.
 
-    The networks use every core; all else runs in one thread beside them, in the order in which
-    it can begin: packing while the first picture is decoded, then that picture's measures.
+    The networks use every core; all else runs beside them as soon as it can begin. QANN comes last,
+    so that as little as possible is left to measure after it.
     """
     choice = photo.choice
     codec, latents = codec_of(choice.model), photo.latents(choice.model)
     quantized = codec.quantize(latents, levels)
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(2) as beside:
         packing = beside.submit(pack, latents, levels, choice)
-        restored = codec.decode(quantized)
-        measuring = beside.submit(_measure, photo, restored)
-        png = beside.submit(png_bytes, restored)
         plain = codec.decode(quantized, restore=False)
         ssim_plain = beside.submit(ssim, photo.pixels, plain)
-        spot = closer_look(photo.pixels, plain, restored)
-        psnr_restored, ssim_restored, jpeg_bytes = measuring.result()
+        restored = codec.decode(quantized)
+        reached = psnr(photo.pixels, restored)
+        ssim_restored = beside.submit(ssim, photo.pixels, restored)
+        jpeg = beside.submit(bytes_at_psnr, peer_by_name("jpeg"), photo.pixels, reached, photo.jpeg)
         return Result(
             levels=quantized.levels,
             step=quantized.step,
             choice=choice,
-            data=packing.result(),
             quantized=plain,
             restored=restored,
             psnr_quantized=psnr(photo.pixels, plain),
-            psnr_restored=psnr_restored,
+            psnr_restored=reached,
+            restored_png=png_bytes(restored),
+            spot=closer_look(photo.pixels, plain, restored),
             ssim_quantized=ssim_plain.result(),
-            ssim_restored=ssim_restored,
-            jpeg_bytes=jpeg_bytes,
-            restored_png=png.result(),
-            spot=spot,
+            ssim_restored=ssim_restored.result(),
+            jpeg_bytes=jpeg.result(),
+            data=packing.result(),
         )
-
-
-def _measure(photo: Photo, restored: np.ndarray) -> tuple[float, float, float | None]:
-    """PSNR and SSIM of the restored picture, and the bytes that JPEG needs for that PSNR."""
-    reached = psnr(photo.pixels, restored)
-    jpeg = bytes_at_psnr(peer_by_name("jpeg"), photo.pixels, reached, photo.jpeg)
-    return reached, ssim(photo.pixels, restored), jpeg
 
 
 def peer_at_same_bytes(photo: Photo, result: Result, name: str) -> PeerResult:
