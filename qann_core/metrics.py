@@ -94,9 +94,10 @@ def ssimulacra2(a: np.ndarray, b: np.ndarray) -> float:
     """SSIMULACRA 2 (Sneyers, Cloudinary 2022, version 2.1): 100 for equal images, 90 where the
     eye sees no difference, 70 high quality, 50 medium, 30 low; it can be negative.
 
-    Computed by the package ``ssimulacra2``, which scores one to four points higher than the
-    authors' program on flat images of 256 x 256 pixels (it treats the border otherwise), less on
-    larger ones. About 0.6 s for 768 x 512 pixels, so it is measured on request only.
+    Computed by the package ``ssimulacra2``. Its scores are not those of the authors' program: two
+    to six points higher on flat images of 256 x 256 pixels, and far off on small synthetic ones,
+    so compare them with each other only. It takes longer than all other measures together, so it is
+    measured on request.
 
     Raises:
         ImageError: when the images are not uint8 (H, W, 3) of the same shape.
