@@ -7,11 +7,10 @@ images and multiply-accumulates per second, and where the step's time goes by ki
 """
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
+from codec_speed import median_seconds
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -21,17 +20,6 @@ from qann_core.training.objective import STAGES, Objective
 from qann_core.training.optimizer import HybridOptimizer
 
 _KINDS = {"convolution": ("conv",), "matrix product": ("mm", "attention")}
-
-
-def seconds_of(work: Callable[[], object], repeat: int) -> float:
-    """Median wall time of ``repeat`` calls, after one that does not count."""
-    work()
-    times = []
-    for _ in range(repeat):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
 
 
 def convolution_throughput() -> float:
@@ -46,7 +34,7 @@ def convolution_throughput() -> float:
         out.sum().backward()
 
     flops = 3 * 2 * layer.weight.numel() * 6 * 128 * 128
-    return flops / seconds_of(once, 7) / 1e9
+    return flops / median_seconds(once, 7) / 1e9
 
 
 def step_macs(cost: dict[str, float], stage: str) -> float:
@@ -95,7 +83,7 @@ def main() -> None:
         optimizer.step(0.0)
 
     peak = convolution_throughput()
-    seconds = seconds_of(step, options.repeat)
+    seconds = median_seconds(step, options.repeat)
     reached = 2000 * step_macs(cost, options.stage) * batch * side * side / seconds / 1e9
     print(f"{options.threads} threads; a 3x3 convolution reaches {peak:.0f} GFLOP/s")
     print(f"{options.stage} step: {seconds:.2f} s, {batch / seconds:.2f} crops a second, ", end="")
