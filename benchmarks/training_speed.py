@@ -1,6 +1,6 @@
 """How far a training step is bounded by its convolutions.
 
-    python benchmarks/training_speed.py [--stage joint] [--batch 6] [--crop 256] [--threads 2]
+    python benchmarks/training_speed.py [--stage joint] [--learned-prior] [--batch 6] [--crop 256]
 
 Prints the machine's throughput on a 3x3 convolution (bf16, forward and backward), the step's
 images and multiply-accumulates per second, and where the step's time goes by kind of operation.
@@ -15,7 +15,8 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from qann_core.complexity import kilo_macs_per_pixel
-from qann_core.models import DEFAULT_MODEL, load_networks, resolve_folder
+from qann_core.models import DEFAULT_MODEL, load_networks, prior_folder, resolve_folder
+from qann_core.prior_weights import load_prior, trainable
 from qann_core.training.objective import STAGES, Objective
 from qann_core.training.optimizer import HybridOptimizer
 
@@ -61,15 +62,19 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stage", choices=STAGES, default="joint")
+    parser.add_argument("--learned-prior", action="store_true", help="as part of the rate")
     parser.add_argument("--batch", type=int, default=6)
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    vae, qann, _ = load_networks(resolve_folder(DEFAULT_MODEL))
+    folder = resolve_folder(DEFAULT_MODEL)
+    vae, qann, _ = load_networks(folder)
     cost = kilo_macs_per_pixel(vae, qann)
-    objective = Objective(vae.train().requires_grad_(True), qann.train().requires_grad_(True))
+    vae, qann = vae.train().requires_grad_(True), qann.train().requires_grad_(True)
+    prior = load_prior(prior_folder(folder)) if options.learned_prior else None
+    objective = Objective(vae, qann, trainable(prior.network) if prior else None)
     optimizer = HybridOptimizer(objective)
     side, batch = options.crop, options.batch
     images = (torch.rand(batch, 3, side, side) - 0.5) * 255

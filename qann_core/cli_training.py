@@ -32,6 +32,9 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--finish-share", type=float, default=0.12, help="last, QANN alone")
     parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
     parser.add_argument("--compile", action="store_true", help="use torch.compile")
+    parser.add_argument(
+        "--learned-prior", action="store_true", help="the prior of --init joins the rate"
+    )
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--init", type=Path, help="a model folder to start from")
     start.add_argument(
@@ -109,7 +112,15 @@ def _train(options: argparse.Namespace) -> None:
         compile=options.compile,
     )
     exclude = _listed(options.exclude)
-    train(options.folders, options.out, settings, options.init, exclude, options.size)
+    train(
+        options.folders,
+        options.out,
+        settings,
+        options.init,
+        exclude,
+        options.size,
+        options.learned_prior,
+    )
 
 
 def _train_prior(options: argparse.Namespace) -> None:

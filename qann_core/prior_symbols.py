@@ -88,6 +88,7 @@ class Tables:
             constriction.stream.model.Categorical(row.astype(np.float64) - 1, perfect=False)
             for row in frequencies
         ]
+        self.frequencies = frequencies
         self.bits = np.log2(TOTAL / frequencies)
 
 

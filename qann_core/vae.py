@@ -74,15 +74,19 @@ class LogisticMixturePrior(nn.Module):
         Returns:
             (B,) estimated bits.
         """
+        return sum(self.bits_by_band(noisy, step), step.new_zeros(len(step)))
+
+    def bits_by_band(self, noisy: Pyramid, step: Tensor) -> list[Tensor]:
+        """As the forward pass, (B,) for each band."""
         scales = self.log_scale.exp().split(self.channels)
         weights = self.logit.softmax(-1).split(self.channels)
-        bits = step.new_zeros(len(step))
+        bits = []
         for index, band in enumerate(noisy):
             if index == 0:
                 left = F.pad(band[..., :-1], (1, 0, 0, 0))
                 above = F.pad(band[..., :-1, :], (0, 0, 1, 0))
                 band = band - (left + above) / 2
-            bits = bits + _band_bits(band, step, scales[index], weights[index])
+            bits.append(_band_bits(band, step, scales[index], weights[index]))
         return bits
 
 

@@ -14,6 +14,9 @@ import torch
 from PIL import Image
 
 from qann_core.errors import ParameterError
+from qann_core.prior import PriorNetwork
+from qann_core.prior_symbols import CLASSES, SYMBOLS, TOTAL, Tables
+from qann_core.prior_weights import Prior, exact_network, load_prior
 from qann_core.quantization import ROUNDING_OFFSET
 from qann_core.restoration import QannUNet
 from qann_core.training.data import CropStream, PhotoSet, downscaled, load_photos
@@ -104,6 +107,27 @@ def test_the_joint_stage_moves_every_part(photos: PhotoSet) -> None:
         names = [name for name in before if name.startswith(part)]
         after = dict(objective.named_parameters())
         assert any(not torch.equal(before[name], after[name]) for name in names), part
+
+
+def test_a_learned_prior_joins_the_rate(tmp_path: Path, photos: PhotoSet) -> None:
+    tables = np.ones((CLASSES, SYMBOLS), np.int32)
+    tables[:, 0] = TOTAL - SYMBOLS + 1
+    start = exact_network(PriorNetwork((8, 8, 8, 8), (1, 1, 1, 1)))
+    prior = Prior(b"test", start, Tables(tables))
+    settings = options(skeleton_share=0.0, finish_share=0.0)
+    run = TrainingRun(tmp_path, photos, settings, *small_networks(), prior)
+    images = torch.from_numpy(photos.training[0][None, :64, :64]).permute(0, 3, 1, 2).float()
+    latents = run.objective.vae.analysis(images - 127.5)
+    levels, step = torch.tensor([64.0]), torch.tensor([110.0])
+    values = tuple(band.detach().requires_grad_(True) for band in latents)
+    quantized = quantize_batch(latents, step)
+    bits = run.objective.rate(quantized, values, levels, step)
+    bits.sum().backward()
+    assert all(band.grad is not None and band.grad.abs().max() > 0 for band in values)
+    assert bits < run.objective.vae.rate(values, step) * 2 and bits > 0
+    run.run()
+    weights = dict(load_prior(tmp_path / "model" / "prior").network.named_parameters())
+    assert any(not torch.equal(p, weights[name]) for name, p in start.named_parameters())
 
 
 def test_gradients_that_are_not_finite_change_nothing(photos: PhotoSet) -> None:

@@ -18,6 +18,9 @@ from tqdm import tqdm
 
 from ..errors import ParameterError
 from ..files import find_images
+from ..models import prior_folder
+from ..prior import PriorNetwork
+from ..prior_weights import Prior, load_prior, save_prior, trainable
 from ..quantization import step_for_levels
 from ..restoration import QannUNet
 from ..vae import WaveletVAE
@@ -92,6 +95,7 @@ class TrainingRun:
         photos: what to train and validate on.
         options: the run's settings.
         vae, qann: the networks to start from.
+        prior: a learned prior to join the rate and to train along, or None.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class TrainingRun:
         options: TrainingOptions,
         vae: WaveletVAE,
         qann: QannUNet,
+        prior: Prior | None = None,
     ) -> None:
         if options.crop % 16 or options.crop < 32:
             raise ParameterError("crop must be a multiple of 16 and at least 32 pixels.")
@@ -108,7 +113,9 @@ class TrainingRun:
         self.accelerator = Accelerator(
             mixed_precision="bf16", kwargs_handlers=_distributed_options()
         )
-        self.objective = Objective(vae, qann).to(self.accelerator.device)
+        self._tables = prior.tables if prior else None
+        context = trainable(prior.network) if prior else None
+        self.objective = Objective(vae, qann, context).to(self.accelerator.device)
         self.average = AveragedModel(
             self.objective, multi_avg_fn=get_ema_multi_avg_fn(options.ema_decay)
         )
@@ -236,6 +243,10 @@ class TrainingRun:
         objective = cast(Objective, self.average.module)
         objective.vae.save_pretrained(self.folder / "model" / "vae")
         objective.qann.save_pretrained(self.folder / "model" / "qann")
+        if self._tables is not None:
+            # Classes keep their meaning, so the tables there were serve until they are fitted anew.
+            network = cast(PriorNetwork, objective.context)
+            save_prior(network, self._tables.frequencies, prior_folder(self.folder / "model"))
 
     def _resume(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -273,7 +284,7 @@ def _figures(objective: Objective, images: Tensor, levels: int, stage: str) -> T
     latents = objective.vae.analysis(images)
     quantized = quantize_batch(latents, step)
     decoded = scale(quantized, step)
-    bits = objective.vae.rate(decoded, step) / (images.shape[-1] * images.shape[-2])
+    bits = objective.rate(quantized, decoded, told, step) / (images.shape[-1] * images.shape[-2])
     corrections = objective.qann(quantized, told)
     corrected = tuple(q + c for q, c in zip(quantized, corrections, strict=True))
     images_out = [objective.vae.synthesis(y) for y in (decoded, scale(corrected, step))]
@@ -302,6 +313,7 @@ def train(
     init: Path | None = None,
     exclude: list[Path] | None = None,
     size: str = "default",
+    learned_prior: bool = False,
 ) -> None:
     """Trains on the photos below ``folders``; see ``TrainingRun``.
 
@@ -309,10 +321,15 @@ def train(
         init: a model folder (``vae/`` and ``qann/``) to start from instead of fresh networks.
         exclude: files to leave out.
         size: of fresh networks, one of ``sizes.SIZES``.
+        learned_prior: the prior of ``init`` joins the rate and trains along.
 
     Raises:
         ParameterError: no usable photos, or options out of range.
+        ModelError: ``init`` has no prior that can be loaded, though it is asked for.
     """
+    if learned_prior and init is None:
+        raise ParameterError("A learned prior is trained along only from a model that has one.")
+    prior = load_prior(prior_folder(init)) if learned_prior and init else None
     photos = load_photos(find_images(folders, exclude or ()), options.crop)
     torch.manual_seed(options.seed)
     if init is None:
@@ -320,4 +337,4 @@ def train(
     else:
         vae = WaveletVAE.from_pretrained(init / "vae")
         qann = QannUNet.from_pretrained(init / "qann")
-    TrainingRun(out, photos, options, vae, qann).run()
+    TrainingRun(out, photos, options, vae, qann, prior).run()

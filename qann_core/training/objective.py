@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import wavelet
+from ..prior import PriorNetwork
 from ..quantization import ROUNDING_OFFSET, dead_zone_round, step_for_levels
 from ..restoration import QannUNet
 from ..vae import WaveletVAE
@@ -12,19 +13,29 @@ from ..wavelet import Pyramid
 DISTORTION_WEIGHT = 32.0
 """c in J = bits per pixel + c / step^2 * MSE; the wavelet's own slope gives 30 to 48."""
 
+LEARNED_SHARE = 0.5
+"""What the learned prior counts of the rate, where there is one; the factorised prior counts the
+rest, so that the encoder goes on serving the Brotli coder, which does without a network."""
+
 STAGES = ("skeleton", "joint", "finish")
 """Restoration on the plain wavelet; everything; restoration on the final encoder's latents."""
 
 
 class Objective(nn.Module):
-    """Holds both networks and computes the loss of a batch in its forward pass.
+    """Holds the networks and computes the loss of a batch in its forward pass.
 
     One module, so that one wrapper serves distributed training.
+
+    Args:
+        vae, qann: the codec's networks.
+        context: a learned prior that joins the rate and trains along, or None.
     """
 
-    def __init__(self, vae: WaveletVAE, qann: QannUNet) -> None:
+    def __init__(
+        self, vae: WaveletVAE, qann: QannUNet, context: PriorNetwork | None = None
+    ) -> None:
         super().__init__()
-        self.vae, self.qann = vae, qann
+        self.vae, self.qann, self.context = vae, qann, context
 
     def forward(self, images: Tensor, levels: Tensor, stage: str) -> tuple[Tensor, Tensor]:
         """Loss and figures of a batch.
@@ -57,9 +68,9 @@ class Objective(nn.Module):
         width = step[:, None, None, None]
         noisy = tuple(band + (torch.rand_like(band) - 0.5) * width for band in latents)
         pixels = images.shape[-2] * images.shape[-1]
-        bits_per_pixel = self.vae.rate(noisy, step) / pixels
         with torch.no_grad():
             quantized = quantize_batch(latents, step)
+        bits_per_pixel = self.rate(quantized, noisy, levels, step) / pixels
         corrections = self.qann(quantized, levels)
         # Straight-through: the rounding error is a constant to the encoder.
         restored = tuple(
@@ -72,6 +83,23 @@ class Objective(nn.Module):
         loss = cost.log().mean()
         figures = torch.stack((bits_per_pixel.mean(), mse.new_zeros(()), mse.mean()))
         return loss, figures.detach()
+
+    def rate(self, quantized: Pyramid, values: Pyramid, levels: Tensor, step: Tensor) -> Tensor:
+        """Estimated bits of each image, (B,).
+
+        Args:
+            quantized: the integers, as floats: what a learned prior knows when it comes to the
+                next; no gradient goes there.
+            values: latents with uniform noise, to learn from, or as they are dequantized.
+            levels, step: N and the quantization step of each image, (B,).
+        """
+        by_band = self.vae.prior.bits_by_band(values, step)
+        factorised = sum(by_band[1:], by_band[0])
+        if self.context is None:
+            return factorised
+        in_steps = scale(values, 1 / step)
+        learned = by_band[0] + self.context.bits(quantized, in_steps, levels)
+        return torch.lerp(factorised, learned, LEARNED_SHARE)
 
     def _restore(self, quantized: Pyramid, levels: Tensor, step: Tensor) -> Pyramid:
         corrections = self.qann(quantized, levels)

@@ -12,6 +12,9 @@ HEAD_RATE = 1e-4
 """The residual stream is not normalised and grows, so that the last layers' weights are small
 (about 0.005): at Adam's rate they would change by a tenth in every step."""
 
+CONTEXT_HEAD_RATE = 6e-4
+"""Adam's rate for a learned prior's last layers, whose inputs are integers up to 127."""
+
 PRIOR_RATE = 1e-2
 """The prior's few scalars are far from any other parameter's scale and follow the encoder."""
 
@@ -34,18 +37,20 @@ class HybridOptimizer:
 
     Muon (Jordan et al. 2024) orthogonalises the momentum of a matrix. PyTorch's takes matrices
     only, so convolution weights are shown to it flattened to (out, in * k * k), on the same memory.
-    First and last layers, embeddings, biases and the prior stay with Adam.
+    First and last layers, embeddings, biases and the factorised prior stay with Adam.
     """
 
-    def __init__(self, objective: nn.Module, head_rate: float = HEAD_RATE) -> None:
-        hidden, rest, heads, prior = [], [], [], []
+    def __init__(self, objective: nn.Module) -> None:
+        hidden, rest, prior = [], [], []
+        heads: list[nn.Parameter] = []
+        context_heads: list[nn.Parameter] = []
         trained = [(n, p) for n, p in objective.named_parameters() if p.requires_grad]
         for name, parameter in trained:
             outer = any(part in name for part in _OUTER_LAYERS)
             if "prior" in name:
                 prior.append(parameter)
             elif ".heads." in name:
-                heads.append(parameter)
+                (context_heads if name.startswith("context.") else heads).append(parameter)
             elif parameter.ndim >= 2 and not outer:
                 hidden.append(parameter)
             else:
@@ -61,7 +66,8 @@ class HybridOptimizer:
         )
         groups = [
             {"params": rest, "lr": ADAM_RATE, "base": ADAM_RATE},
-            {"params": heads, "lr": head_rate, "base": head_rate},
+            {"params": heads, "lr": HEAD_RATE, "base": HEAD_RATE},
+            {"params": context_heads, "lr": CONTEXT_HEAD_RATE, "base": CONTEXT_HEAD_RATE},
             {"params": prior, "lr": PRIOR_RATE, "base": PRIOR_RATE},
         ]
         self._adam = torch.optim.Adam(groups, betas=(0.9, 0.99))

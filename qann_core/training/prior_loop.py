@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..entropy import coder_by_name
@@ -39,9 +39,6 @@ VALIDATION_CROP, VALIDATION_CROPS = 256, 24
 
 DRAWS_PER_BATCH = 2
 """Steps, each at other N, on crops that were encoded once."""
-
-HEAD_RATE = 6e-4
-"""Adam's rate for the last layers, whose inputs are integers up to 127."""
 
 TABLE_CROPS = 192
 """Training crops, VALIDATION_CROP pixels wide, on which the frequency tables are counted."""
@@ -92,7 +89,7 @@ class PriorTrainingRun:
         self.folder, self.options, self.photos = folder, options, photos
         self.vae = vae.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         self.network = network
-        self.optimizer = HybridOptimizer(network, HEAD_RATE)
+        self.optimizer = HybridOptimizer(nn.ModuleDict({"context": network}))
         self.step, self.seconds = 0, 0.0
         self._resume()
         seed = options.seed + self.step
