@@ -24,8 +24,8 @@ from qann_core.images import write_bytes_atomically
 from qann_core.models import DEFAULT_MODEL, load_networks, resolve_folder
 from qann_core.rate_distortion import QUANTIZED, Evaluation, Point, measure
 from qann_core.restoration import QannUNet
-from qann_core.training.data import CropStream, load_photos
-from qann_core.training.loop import TrainingOptions, centred
+from qann_core.training.data import CropStream, centred, load_photos
+from qann_core.training.loop import TrainingOptions
 from qann_core.training.objective import Objective
 from qann_core.training.optimizer import HybridOptimizer, rate_factor
 from qann_core.vae import WaveletVAE

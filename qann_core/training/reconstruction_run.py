@@ -1,0 +1,106 @@
+"""A run whose networks paint images: judged by its estimated rate and by PSNR."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .data import PhotoSet, centre_crops, centred
+from .report import draw_curves
+from .run import BudgetedRun, RunOptions
+
+FIGURES = (
+    "loss", "gradient_norm", "rate_factor", "levels", "bpp", "psnr_quantized", "psnr_restored",
+)  # fmt: skip
+
+
+class ReconstructionRun(BudgetedRun):
+    """A ``BudgetedRun`` that validates on a crop of each validation photo and draws its curves.
+
+    Args:
+        folder, options, objective, find_unused_parameters: see ``BudgetedRun``.
+        photos: what to train and validate on.
+    """
+
+    csv_fields: tuple[str, ...] = FIGURES
+
+    validation_levels: tuple[int, ...]
+    """The N to validate at."""
+
+    restores = True
+    """Whether anything is restored, so that its gain is worth a curve."""
+
+    def __init__(
+        self,
+        folder: Path,
+        photos: PhotoSet,
+        options: RunOptions,
+        objective: nn.Module,
+        find_unused_parameters: bool = False,
+    ) -> None:
+        super().__init__(folder, photos, options, objective, find_unused_parameters)
+        crops = centre_crops(photos.validation, options.crop) if photos.validation else ()
+        self._validation = np.array_split(crops, -(-len(crops) // 8)) if len(crops) else []
+
+    def figures(self, images: Tensor, levels: Tensor) -> Tensor:
+        """(3, B): estimated bits per pixel, PSNR quantized and PSNR restored, rounding for real.
+
+        Args:
+            images: (B, 3, H, W) centred RGB; levels: N of each, (B,) float.
+        """
+        raise NotImplementedError
+
+    def learn(
+        self, forward: Callable[..., tuple[Tensor, Tensor]], when: float | str, factor: float
+    ) -> dict[str, float]:
+        """One optimizer step on a fresh batch; returns what the log says of it.
+
+        Args:
+            forward: takes images, N and ``when``; gives the loss, and (3,) means: bits per
+                pixel, MSE quantized and MSE restored (0: not known).
+            factor: on the learning rates.
+        """
+        levels = self.draw_levels(self.options.batch)
+        images = centred(self.crops.next()).to(self.device)
+        with self.accelerator.autocast():
+            loss, figures = forward(images, levels, when)
+        norm = self.descend(loss, factor)
+        bpp, quantized, restored = figures.tolist()
+        return {
+            "loss": loss.item(), "gradient_norm": norm, "rate_factor": factor, "bpp": bpp,
+            "psnr_quantized": _psnr(quantized), "psnr_restored": _psnr(restored),
+        }  # fmt: skip
+
+    @torch.no_grad()
+    def validate(self) -> None:
+        """Reports ``figures`` of the averaged weights, means over the validation photos."""
+        if not self._validation:
+            return
+        for levels in self.validation_levels:
+            rows = []
+            for crops in self._validation:
+                images = centred(crops).to(self.device)
+                told = torch.full((len(images),), float(levels), device=self.device)
+                with self.accelerator.autocast():
+                    rows.append(self.figures(images, told))
+            bpp, quantized, restored = torch.cat(rows, 1).mean(1).tolist()
+            self.report(
+                {
+                    "levels": levels,
+                    "bpp": bpp,
+                    "psnr_quantized": quantized,
+                    "psnr_restored": restored,
+                },
+                f"{bpp:.3f} bpp  quantized {quantized:.2f} dB  restored {restored:.2f} dB",
+            )
+
+    def finish(self) -> None:
+        """Draws the learning curves into ``curves.png``."""
+        if self._validation:
+            draw_curves(self.folder / "log.csv", self.folder / "curves.png", self.restores)
+
+
+def _psnr(mse: float) -> float:
+    return 10 * float(np.log10(255**2 / mse)) if mse > 0 else float("nan")

@@ -1,0 +1,270 @@
+"""A training run, whatever it trains: a budget, checkpoints to resume from, and a log.
+
+It runs in one process or many, as accelerate is told; the main one writes and validates.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import broadcast
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from ..errors import ParameterError
+from .data import CropStream, PhotoSet
+from .optimizer import HybridOptimizer
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What every run is told; saved beside its checkpoints.
+
+    Attributes:
+        minutes: budget, resumed time included; or
+        steps: the budget as a number of optimizer steps instead (0: use minutes).
+        batch: crops per step and process; crop: their side in pixels.
+        ema_decay: of the weights' average, which is what is validated and saved (0: no average).
+        rate: factor on all learning rates; below one to train trained weights further.
+        seed: of crops, N and noise.
+        checkpoint_minutes, validation_minutes: from one to the next.
+    """
+
+    minutes: float
+    batch: int
+    crop: int
+    steps: int = 0
+    ema_decay: float = 0.0
+    rate: float = 1.0
+    seed: int = 0
+    checkpoint_minutes: float = 4.0
+    validation_minutes: float = 6.0
+
+
+@dataclass
+class Progress:
+    """Where a run stands; what a resumed run starts from. Only some runs have stages."""
+
+    step: int = 0
+    seconds: float = 0.0
+    stage: str = ""
+    steps_in_stage: int = 0
+
+
+def check_crop(crop: int, factor: int) -> None:
+    """Raises ParameterError where a crop's side is no multiple of ``factor``, or is too small."""
+    if crop % factor or crop < 2 * factor:
+        raise ParameterError(
+            f"The crop is {crop} pixels; it must be a multiple of {factor}, and at least "
+            f"{2 * factor}."
+        )
+
+
+class BudgetedRun:
+    """One run in one folder: ``state.pt``, ``options.json`` and ``log.csv``.
+
+    Args:
+        folder: where all of it goes; an unfinished run there is resumed.
+        photos: what to train on.
+        options: the run's settings.
+        objective: what to minimise, with its networks.
+        find_unused_parameters: whether some steps leave some parameters without a gradient.
+
+    Raises:
+        ParameterError: when the folder holds a run of other networks.
+    """
+
+    csv_fields: tuple[str, ...]
+    """Columns of the log besides the step and the minutes."""
+
+    log_every = 50
+    """Steps from one logged update to the next."""
+
+    level_range: tuple[int, int]
+    """N is drawn log-uniformly between them, per image."""
+
+    options: RunOptions
+
+    def __init__(
+        self,
+        folder: Path,
+        photos: PhotoSet,
+        options: RunOptions,
+        objective: nn.Module,
+        find_unused_parameters: bool = False,
+    ) -> None:
+        self.folder, self.options = folder, options
+        distributed = DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)
+        self.accelerator = Accelerator(mixed_precision="bf16", kwargs_handlers=[distributed])
+        self.device = self.accelerator.device
+        self.objective = objective.to(self.device)
+        self.optimizer = HybridOptimizer(self.objective)
+        self.average: AveragedModel | None = None
+        if options.ema_decay:
+            average = get_ema_multi_avg_fn(options.ema_decay)
+            self.average = AveragedModel(self.objective, multi_avg_fn=average)
+        self.progress = Progress()
+        self._resume()
+        self.forward = self.accelerator.prepare(self.objective)
+        seed, process = options.seed + self.progress.step, self.accelerator.process_index
+        torch.manual_seed(seed + 1000 * process)
+        self._random = np.random.default_rng(seed + 7)
+        self.crops = CropStream(photos.training, options.crop, options.batch, seed + 7919 * process)
+
+    def update(self, share: float) -> dict[str, float]:
+        """Takes one or more optimizer steps; returns what the log says of the last one.
+
+        Args:
+            share: part of the budget that is spent.
+
+        Returns:
+            Figures by the log's columns, ``loss`` among them.
+        """
+        raise NotImplementedError
+
+    def validate(self) -> None:
+        """Reports figures on photos that are not trained on, where there are any."""
+        raise NotImplementedError
+
+    def save_networks(self) -> None:
+        """Writes, at each checkpoint, what can be used already; by default nothing."""
+
+    def finish(self) -> None:
+        """Writes what is made of a run at its end; by default nothing."""
+
+    @property
+    def averaged(self) -> nn.Module:
+        """The objective with the averaged weights, or where there are none with the newest."""
+        return self.objective if self.average is None else self.average.module
+
+    def run(self) -> None:
+        """Trains until the budget is spent; validates and saves now and then, and at the end."""
+        main = self.accelerator.is_main_process
+        checkpoint = _Interval(self.options.checkpoint_minutes)
+        validation = _Interval(self.options.validation_minutes)
+        budget = self.options.steps or round(self.options.minutes * 60)
+        unit = "step" if self.options.steps else "s"
+        with tqdm(total=budget, desc="Training", unit=unit, disable=not main) as bar:
+            while (share := self._share()) < 1:
+                started = time.monotonic()
+                figures = self.update(share)
+                self.progress.seconds += time.monotonic() - started
+                if main:
+                    self._show(bar, figures)
+                    if validation.has_passed():
+                        self.validate()
+                    if checkpoint.has_passed():
+                        self.save()
+        if main:
+            self.validate()
+            self.save()
+            self.finish()
+        self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
+
+    def descend(self, loss: Tensor, factor: float) -> float:
+        """One optimizer step at ``factor`` times the learning rates; the gradients' norm."""
+        self.accelerator.backward(loss)
+        norm = self.optimizer.step(factor * self.options.rate)
+        if self.average is not None:
+            self.average.update_parameters(self.objective)
+        self.progress.step += 1
+        self.progress.steps_in_stage += 1
+        return norm
+
+    def draw_levels(self, count: int) -> Tensor:
+        """N for so many images, (B,) float."""
+        drawn = np.round(np.exp(self._random.uniform(*np.log(self.level_range), count)))
+        return torch.tensor(drawn, dtype=torch.float32, device=self.device)
+
+    def report(self, row: dict[str, float], text: str) -> None:
+        """Logs the figures of a validation at ``row["levels"]`` and prints what they say."""
+        self._log(row)
+        minutes, step = self.progress.seconds / 60, self.progress.step
+        tqdm.write(f"{minutes:7.1f} min  step {step}  N {row['levels']:3d}  {text}")
+
+    def save(self) -> None:
+        """Writes the state to resume from, atomically, and what ``save_networks`` does."""
+        state: dict[str, Any] = {name: part.state_dict() for name, part in self._parts().items()}
+        state["progress"] = asdict(self.progress)
+        state["processes"] = self.accelerator.num_processes
+        temporary = self.folder / "state.pt.tmp"
+        torch.save(state, temporary)
+        os.replace(temporary, self.folder / "state.pt")
+        self.save_networks()
+
+    def _resume(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state_file = self.folder / "state.pt"
+        if state_file.exists():
+            state = torch.load(state_file, map_location="cpu", weights_only=True)
+            try:
+                for name, part in self._parts().items():
+                    part.load_state_dict(state[name])
+                self.progress = Progress(**state["progress"])
+            except (KeyError, RuntimeError, ValueError) as error:
+                raise ParameterError(
+                    f"{self.folder} holds a run of other networks; choose another folder."
+                ) from error
+        elif self.accelerator.is_main_process:
+            options = json.dumps(asdict(self.options), indent=2)
+            (self.folder / "options.json").write_text(options + "\n")
+
+    def _parts(self) -> dict[str, Any]:
+        """What has a state of its own."""
+        parts = {"objective": self.objective, "optimizer": self.optimizer}
+        return parts if self.average is None else {**parts, "average": self.average}
+
+    def _share(self) -> float:
+        """Part of the budget that is spent; the main process's clock counts for all."""
+        if self.options.steps:
+            return self.progress.step / self.options.steps
+        share = torch.tensor(self.progress.seconds / (self.options.minutes * 60))
+        return float(broadcast(share) if self.accelerator.num_processes > 1 else share)
+
+    def _show(self, bar: tqdm, figures: dict[str, float]) -> None:
+        """Brings the bar up to date and, once in a while, the log."""
+        progress = self.progress
+        done = progress.step if self.options.steps else progress.seconds
+        bar.update(min(bar.total, int(done)) - bar.n)
+        stage = {"stage": progress.stage} if progress.stage else {}
+        bar.set_postfix(stage, loss=f"{figures['loss']:.3f}")
+        if progress.step % self.log_every == 0:
+            self._log(figures)
+
+    def _log(self, row: dict[str, float]) -> None:
+        progress = self.progress
+        where = {"step": progress.step, "minutes": progress.seconds / 60, "stage": progress.stage}
+        path = self.folder / "log.csv"
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            fields = ("step", "minutes", *self.csv_fields)
+            writer = csv.DictWriter(file, fields, restval="", extrasaction="ignore")
+            if new:
+                writer.writeheader()
+            values = {**where, **row}.items()
+            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in values})
+
+
+class _Interval:
+    """Tells when so many minutes have passed since it last said so."""
+
+    def __init__(self, minutes: float) -> None:
+        self._seconds, self._last = minutes * 60, time.monotonic()
+
+    def has_passed(self) -> bool:
+        now = time.monotonic()
+        passed = now - self._last > self._seconds
+        if passed:
+            self._last = now
+        return passed
