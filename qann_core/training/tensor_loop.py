@@ -48,7 +48,6 @@ class TensorOptions:
         minutes: budget, resumed time included; or
         steps: the budget as a number of optimizer steps instead (0: use minutes).
         batch: crops per step and process; crop: their side in pixels.
-        min_levels, max_levels: N is drawn log-uniformly between them, per image.
         seed: of crops, N and noise.
     """
 
@@ -56,8 +55,6 @@ class TensorOptions:
     steps: int = 0
     batch: int = 4
     crop: int = 160
-    min_levels: int = 8
-    max_levels: int = 256
     ema_decay: float = 0.99
     seed: int = 0
     checkpoint_minutes: float = 4.0
@@ -142,7 +139,7 @@ class TensorRun:
     def _update(self, share: float) -> dict[str, float]:
         """One optimizer step; returns what the log says about it."""
         options = self.options
-        low, high = np.log(options.min_levels), np.log(options.max_levels)
+        low, high = np.log(self.objective.min_levels), np.log(self.objective.max_levels)
         drawn = np.round(np.exp(self._random.uniform(low, high, options.batch)))
         images = centred(self._crops.next()).to(self.accelerator.device)
         levels = torch.tensor(drawn, dtype=torch.float32, device=images.device)
