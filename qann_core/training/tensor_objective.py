@@ -22,26 +22,23 @@ from ..tensor_quantization import (
 from ..tensor_vae import TensorVAE, analysis, synthesis
 from ..vae import LogisticMixturePrior
 
-DISTORTION_WEIGHT = 0.03
-"""Bits per pixel that a mean squared error of one grey level is worth at N = 256; at other N it
-changes with 1 / step^2, as the slope of a transform code's rate and distortion does."""
+RATE_EXPONENT = 0.35
+"""The VAE's cost is MSE * rate^this: bits may double where that takes a fifth off the error.
 
-NOMINAL_RANGE = 8.0
-"""Full range of the latents that the VAE is trained for: the step at N is this over N - 1.
-
-Were it the range measured, the encoder would save bits by blowing up one channel, which makes the
-step of all the others coarse, and those would die. With the step given, nothing is won by it.
+An exponent, not a weight: a small VAE's error does not fall with the square of the step as a
+transform code's does, and a weight that follows the step is all rate at small N. That silences most
+channels for good.
 """
 
-RATE_WARM_UP = 0.6
-"""Part of a run over which the rate's weight grows from zero, with the square of time.
+RATE_START, RATE_FULL = 0.3, 0.7
+"""Shares of a run between which the exponent grows from zero: first there must be something worth
+its bits."""
 
-While the decoder has learned nothing yet, the rate is all that can be improved at small N, and
-most channels would be silenced for good before they are of use.
-"""
+_SMALL_RATE = 0.1
+"""Bits per pixel below which fewer bits are hardly rewarded; an error of nothing is never cheap."""
 
 _PRIOR_RANGE = 2000.0
-"""The prior sees latents scaled so that the nominal range is this wide, the scale it starts at."""
+"""The prior sees latents scaled so that their full range is this wide, the scale it starts at."""
 
 _PREDICTED_SHARE = 4
 """One latent channel in this many is modelled by its neighbours' mean: the entropy coder predicts
@@ -49,7 +46,13 @@ channels where that pays, and these become the smooth ones."""
 
 
 class TensorObjective(nn.Module):
-    """What a training run needs of an objective, one module for distributed training's sake."""
+    """What a training run needs of an objective, one module for distributed training's sake.
+
+    Attributes:
+        min_levels, max_levels: N is drawn log-uniformly between them, per image.
+    """
+
+    min_levels, max_levels = 4, 256
 
     def forward(self, images: Tensor, levels: Tensor, share: float) -> tuple[Tensor, Tensor]:
         """Loss, and (3,) detached means: bits per pixel, MSE quantized, MSE restored.
@@ -75,10 +78,14 @@ class VaeObjective(TensorObjective):
 
     The posterior is a box of one step's width around the encoder's mean, the prior a mixture of
     logistics per channel, and the KL divergence between them is the rate (Ballé et al. 2018). The
-    loss is the logarithm of rate + weight * MSE, so that every image and N counts alike; the rate
-    comes in gradually. Rounding is straight-through. Nothing is restored here: both PSNRs are
-    those of quantized latents.
+    loss is log(MSE) + exponent * log(rate), so that every image and N counts alike; the rate comes
+    in gradually. Rounding is straight-through, to N values over the latents' own range as in the
+    codec; the step keeps its gradient (as in Esser et al. 2020), so that the few latents that make
+    the range wide learn what they cost. Nothing is restored here: both PSNRs are those of quantized
+    latents.
     """
+
+    min_levels = 8
 
     def __init__(self, vae: AutoencoderKL) -> None:
         super().__init__()
@@ -91,17 +98,17 @@ class VaeObjective(TensorObjective):
     def forward(self, images: Tensor, levels: Tensor, share: float) -> tuple[Tensor, Tensor]:
         """See ``TensorObjective``."""
         latents = analysis(self.vae, images)
-        step = NOMINAL_RANGE / (levels - 1)
-        noisy = latents + (torch.rand_like(latents) - 0.5) * step[:, None, None, None]
-        bits_per_pixel = self._bits(noisy, step) / images[0, 0].numel()
+        low, step = value_grid(latents, levels)
+        fixed, width = step.detach(), step[:, None, None, None]
+        noisy = latents + (torch.rand_like(latents) - 0.5) * fixed[:, None, None, None]
+        bits_per_pixel = self._bits(noisy, fixed, levels) / images[0, 0].numel()
         with torch.no_grad():
-            scaled = latents / step[:, None, None, None]
-            rounding = (torch.round(scaled) - scaled) * step[:, None, None, None]
-        decoded = synthesis(self.vae, latents + rounding)
-        mse = (decoded - images).square().mean((1, 2, 3))
-        weight = DISTORTION_WEIGHT * ((levels - 1) / 255) ** 2
-        rate_weight = min(1.0, share / RATE_WARM_UP) ** 2
-        loss = (rate_weight * bits_per_pixel + weight * mse).log().mean()
+            rounded = quantize_tensor(latents, low, step, levels)
+            rounding = (dequantize_tensor(rounded, low, step) - latents) / width
+        mse = _mse(synthesis(self.vae, latents + rounding * width), images)
+        grown = (share - RATE_START) / (RATE_FULL - RATE_START)
+        exponent = RATE_EXPONENT * min(1.0, max(0.0, grown))
+        loss = ((mse + 1).log() + exponent * (bits_per_pixel + _SMALL_RATE).log()).mean()
         return loss, torch.stack((bits_per_pixel.mean(), mse.mean(), mse.mean())).detach()
 
     def figures(self, images: Tensor, levels: Tensor) -> Tensor:
@@ -109,7 +116,7 @@ class VaeObjective(TensorObjective):
         latents = analysis(self.vae, images)
         low, step = value_grid(latents, levels)
         decoded = dequantize_tensor(quantize_tensor(latents, low, step, levels), low, step)
-        bits = self._bits(decoded, step)
+        bits = self._bits(decoded, step, levels)
         psnr = _psnr(synthesis(self.vae, decoded), images)
         return torch.stack((bits / images[0, 0].numel(), psnr, psnr))
 
@@ -117,10 +124,11 @@ class VaeObjective(TensorObjective):
         """See ``TensorObjective``."""
         self.vae.save_pretrained(folder / "vae")
 
-    def _bits(self, latents: Tensor, step: Tensor) -> Tensor:
-        """Bits of each image, (B,), of latents (B, C, h, w) at these steps, (B,)."""
-        unit = _PRIOR_RANGE / NOMINAL_RANGE
-        return self.prior((latents * unit).split(self.split, 1), step * unit)
+    def _bits(self, latents: Tensor, step: Tensor, levels: Tensor) -> Tensor:
+        """Bits of each image, (B,), of latents (B, C, h, w) at these steps and N, both (B,)."""
+        width = _PRIOR_RANGE / (levels - 1)
+        scaled = latents * (width / step)[:, None, None, None]
+        return self.prior(scaled.split(self.split, 1), width)
 
 
 class RestorerObjective(TensorObjective):
