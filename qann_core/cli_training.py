@@ -100,17 +100,8 @@ def _train(options: argparse.Namespace) -> None:
         return
     with _training_extra():
         from .training.loop import TrainingOptions, train
-    settings = TrainingOptions(
-        minutes=options.minutes,
-        steps=options.steps,
-        batch=options.batch,
-        crop=options.crop,
-        skeleton_share=options.skeleton_share,
-        finish_share=options.finish_share,
-        rate=options.rate,
-        seed=options.seed,
-        compile=options.compile,
-    )
+    stages = ("skeleton_share", "finish_share", "rate", "compile")
+    settings = TrainingOptions(**_settings(options, "steps", *stages))
     exclude = _listed(options.exclude)
     train(
         options.folders,
@@ -128,13 +119,7 @@ def _train_prior(options: argparse.Namespace) -> None:
 
     with _training_extra():
         from .training.prior_loop import PriorOptions, train_prior
-    settings = PriorOptions(
-        minutes=options.minutes,
-        batch=options.batch,
-        crop=options.crop,
-        rate=options.rate,
-        seed=options.seed,
-    )
+    settings = PriorOptions(**_settings(options, "rate"))
     model, exclude = resolve_folder(options.model), _listed(options.exclude)
     folder = train_prior(options.folders, model, options.out, settings, options.init, exclude)
     print(f"{folder}: copy it into the model folder {model}")
@@ -143,7 +128,7 @@ def _train_prior(options: argparse.Namespace) -> None:
 def _train_vae(options: argparse.Namespace) -> None:
     with _training_extra():
         from .training.tensor_loop import TensorOptions, train_vae
-    settings = TensorOptions(**_tensor_settings(options))
+    settings = TensorOptions(**_settings(options, "steps"))
     exclude = _listed(options.exclude)
     train_vae(options.folders, options.out, settings, options.latent_channels, exclude)
 
@@ -151,14 +136,14 @@ def _train_vae(options: argparse.Namespace) -> None:
 def _train_restorer(options: argparse.Namespace) -> None:
     with _training_extra():
         from .training.tensor_loop import TensorOptions, train_restorer
-    settings = TensorOptions(**_tensor_settings(options))
+    settings = TensorOptions(**_settings(options, "steps"))
     exclude = _listed(options.exclude)
     train_restorer(options.folders, options.out, options.vae, settings, exclude)
 
 
-def _tensor_settings(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("minutes", "steps", "batch", "crop", "seed")
-    return {name: getattr(options, name) for name in names}
+def _settings(options: argparse.Namespace, *more: str) -> dict[str, Any]:
+    """What every run is told, and what only some are."""
+    return {n: getattr(options, n) for n in ("minutes", "batch", "crop", "seed", *more)}
 
 
 def _export(options: argparse.Namespace) -> None:

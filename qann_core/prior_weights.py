@@ -12,6 +12,7 @@ convolutions are not exact after all refuses instead of writing what no one can 
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import zlib
@@ -198,7 +199,8 @@ def _shape(network: PriorNetwork) -> dict:
 
 @torch.no_grad()
 def _integers(network: PriorNetwork) -> dict[str, Tensor]:
-    """The stored tensors of a trained network."""
+    """The stored tensors of a trained network, wherever it was trained."""
+    network = copy.deepcopy(network).cpu()
     tensors = {"magnitudes": network.magnitudes.to(torch.int8)}
     for name, layer in _layers(network):
         weight, bias, shift = dyadic(layer.weight, cast(Tensor, layer.bias) * UNIT)

@@ -43,7 +43,7 @@ def test_a_run_logs_resumes_and_exports_a_prior_that_codes(
     rows = list(csv.DictReader((tmp_path / "log.csv").open()))
     assert [row["levels"] for row in rows if row["ratio"]] == ["40", "88", "196"]
     resumed = small_run(tmp_path, photos, 0.01)
-    assert (resumed.step, resumed.seconds) == (run.step, run.seconds) and run.step > 0
+    assert resumed.progress == run.progress and run.progress.step > 0
     prior = load_prior(resumed.export())
     bands = tuple(np.full(shape, 2, np.int32) for shape in band_shapes(30, 50))
     payload = PriorCoder(prior).encode(bands, 64)

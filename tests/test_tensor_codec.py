@@ -331,7 +331,7 @@ def test_training_a_vae_then_its_restorer(tmp_path: Path, examples: Path) -> Non
     first = torch.load(run / "state.pt", weights_only=True)
     assert cli.main([*command, "--steps", "2"]) == 0
     second = torch.load(run / "state.pt", weights_only=True)
-    assert (first["step"], second["step"]) == (1, 2)
+    assert (first["progress"]["step"], second["progress"]["step"]) == (1, 2)
     name = "vae.decoder.conv_out.weight"
     assert not torch.equal(first["objective"][name], second["objective"][name])
 

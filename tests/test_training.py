@@ -23,6 +23,9 @@ from qann_core.training.data import CropStream, PhotoSet, downscaled, load_photo
 from qann_core.training.loop import TrainingOptions, TrainingRun, stage_at
 from qann_core.training.objective import Objective, quantize_batch
 from qann_core.training.optimizer import HybridOptimizer, rate_factor
+from qann_core.training.prior_loop import PriorOptions, PriorTrainingRun
+from qann_core.training.tensor_loop import TensorOptions, TensorRun, small_vae
+from qann_core.training.tensor_objective import VaeObjective
 from qann_core.vae import WaveletVAE
 
 
@@ -74,6 +77,22 @@ def test_a_run_trains_logs_saves_and_resumes(tmp_path: Path, photos: PhotoSet) -
     assert any(state["momentum_buffer"].abs().max() > 0 for state in states)
     resumed.run()
     assert resumed.progress.step == 6
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path: Path, photos: PhotoSet) -> None:
+    vae, qann = small_networks()
+    TrainingRun(tmp_path, photos, options(steps=1), vae, qann).run()
+    prior = PriorNetwork((8, 8, 8, 8), (1, 1, 1, 1))
+    wider = QannUNet(widths=(8, 8, 8, 24), embedding_channels=16, attention_heads=2)
+    settings = {"steps": 1, "batch": 2, "crop": 64}
+    starts = (
+        lambda: TrainingRun(tmp_path, photos, options(), vae, wider),
+        lambda: PriorTrainingRun(tmp_path, photos, PriorOptions(**settings), vae, prior),
+        lambda: TensorRun(tmp_path, photos, TensorOptions(**settings), VaeObjective(small_vae(4))),
+    )
+    for start in starts:
+        with pytest.raises(ParameterError, match="holds a run of other networks; choose another"):
+            start()
 
 
 def test_training_lowers_the_loss(photos: PhotoSet) -> None:

@@ -70,6 +70,7 @@ class TrainingRun(ReconstructionRun):
         prior: a learned prior to join the rate and to train along, or None.
     """
 
+    find_unused_parameters = True  # every stage leaves some network alone
     csv_fields = ("stage", *FIGURES)
     validation_levels = VALIDATION_LEVELS
     objective: Objective
@@ -88,8 +89,7 @@ class TrainingRun(ReconstructionRun):
         self.level_range = options.min_levels, options.max_levels
         self._tables = prior.tables if prior else None
         objective = Objective(vae, qann, trainable(prior.network) if prior else None)
-        # Every stage leaves some network alone, so some parameters get no gradient.
-        super().__init__(folder, photos, options, objective, find_unused_parameters=True)
+        super().__init__(folder, photos, options, objective)
         # Only the long joint stage repays the minutes that compiling takes.
         self._joint = (
             torch.compile(self.forward, dynamic=False) if options.compile else self.forward
@@ -106,7 +106,20 @@ class TrainingRun(ReconstructionRun):
 
     def figures(self, images: Tensor, levels: Tensor) -> Tensor:
         """See ``ReconstructionRun``."""
-        return _figures(cast(Objective, self.averaged), images, levels)
+        objective = cast(Objective, self.averaged)
+        step = step_for_levels(levels)
+        latents = objective.vae.analysis(images)
+        quantized = quantize_batch(latents, step)
+        decoded = scale(quantized, step)
+        bits = objective.rate(quantized, decoded, levels, step) / images[0, 0].numel()
+        corrections = objective.qann(quantized, levels)
+        corrected = tuple(q + c for q, c in zip(quantized, corrections, strict=True))
+        images_out = [objective.vae.synthesis(y) for y in (decoded, scale(corrected, step))]
+        psnrs = [
+            -10 * ((out.clamp(-127.5, 127.5) - images).square().mean((1, 2, 3)) / 255**2).log10()
+            for out in images_out
+        ]
+        return torch.stack((bits, *psnrs))
 
     def save_networks(self) -> None:
         """Writes the averaged weights to ``model/``."""
@@ -117,23 +130,6 @@ class TrainingRun(ReconstructionRun):
             # Classes keep their meaning, so the tables there were serve until they are fitted anew.
             network = cast(PriorNetwork, objective.context)
             save_prior(network, self._tables.frequencies, prior_folder(folder))
-
-
-def _figures(objective: Objective, images: Tensor, levels: Tensor) -> Tensor:
-    """See ``ReconstructionRun.figures``."""
-    step = step_for_levels(levels)
-    latents = objective.vae.analysis(images)
-    quantized = quantize_batch(latents, step)
-    decoded = scale(quantized, step)
-    bits = objective.rate(quantized, decoded, levels, step) / (images.shape[-1] * images.shape[-2])
-    corrections = objective.qann(quantized, levels)
-    corrected = tuple(q + c for q, c in zip(quantized, corrections, strict=True))
-    images_out = [objective.vae.synthesis(y) for y in (decoded, scale(corrected, step))]
-    psnrs = [
-        -10 * ((out.clamp(-127.5, 127.5) - images).square().mean((1, 2, 3)) / 255**2).log10()
-        for out in images_out
-    ]
-    return torch.stack((bits, *psnrs))
 
 
 def train(

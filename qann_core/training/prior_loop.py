@@ -99,7 +99,7 @@ class PriorTrainingRun(BudgetedRun):
         check_crop(options.crop, CROP_FACTOR)
         super().__init__(folder, photos, options, PriorObjective(network))
         self.level_range = options.min_levels, options.max_levels
-        self.photos, self.network = photos, network
+        self.network = network
         vae = vae.eval().requires_grad_(False).to(self.device)
         self.vae = vae.to(memory_format=torch.channels_last)
         self._validation = self._validation_set()
@@ -157,10 +157,9 @@ class PriorTrainingRun(BudgetedRun):
             with self.accelerator.autocast():
                 bits = self.network.bits(quantized, quantized, levels).mean().item()
             bpp = bits / VALIDATION_CROP**2 + low
-            self.report(
-                {"levels": number, "bpp": bpp, "bpp_brotli": brotli, "ratio": bpp / brotli},
-                f"{bpp:.4f} bpp  Brotli {brotli:.4f} bpp  {100 * (bpp / brotli - 1):+.1f} %",
-            )
+            ratio = bpp / brotli
+            text = f"{bpp:.4f} bpp  Brotli {brotli:.4f} bpp  {100 * (ratio - 1):+.1f} %"
+            self.report(number, text, bpp=bpp, bpp_brotli=brotli, ratio=ratio)
 
     def finish(self) -> None:
         """Exports the prior."""

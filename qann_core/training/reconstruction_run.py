@@ -1,15 +1,14 @@
 """A run whose networks paint images: judged by its estimated rate and by PSNR."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .data import PhotoSet, centre_crops, centred
+from .data import centre_crops, centred
 from .report import draw_curves
-from .run import BudgetedRun, RunOptions
+from .run import BudgetedRun
 
 FIGURES = (
     "loss", "gradient_norm", "rate_factor", "levels", "bpp", "psnr_quantized", "psnr_restored",
@@ -17,12 +16,7 @@ FIGURES = (
 
 
 class ReconstructionRun(BudgetedRun):
-    """A ``BudgetedRun`` that validates on a crop of each validation photo and draws its curves.
-
-    Args:
-        folder, options, objective, find_unused_parameters: see ``BudgetedRun``.
-        photos: what to train and validate on.
-    """
+    """A ``BudgetedRun`` that validates on a crop of each validation photo and draws its curves."""
 
     csv_fields: tuple[str, ...] = FIGURES
 
@@ -31,18 +25,6 @@ class ReconstructionRun(BudgetedRun):
 
     restores = True
     """Whether anything is restored, so that its gain is worth a curve."""
-
-    def __init__(
-        self,
-        folder: Path,
-        photos: PhotoSet,
-        options: RunOptions,
-        objective: nn.Module,
-        find_unused_parameters: bool = False,
-    ) -> None:
-        super().__init__(folder, photos, options, objective, find_unused_parameters)
-        crops = centre_crops(photos.validation, options.crop) if photos.validation else ()
-        self._validation = np.array_split(crops, -(-len(crops) // 8)) if len(crops) else []
 
     def figures(self, images: Tensor, levels: Tensor) -> Tensor:
         """(3, B): estimated bits per pixel, PSNR quantized and PSNR restored, rounding for real.
@@ -60,6 +42,7 @@ class ReconstructionRun(BudgetedRun):
         Args:
             forward: takes images, N and ``when``; gives the loss, and (3,) means: bits per
                 pixel, MSE quantized and MSE restored (0: not known).
+            when: the stage or the share of the budget, as the objective wants it.
             factor: on the learning rates.
         """
         levels = self.draw_levels(self.options.batch)
@@ -76,29 +59,23 @@ class ReconstructionRun(BudgetedRun):
     @torch.no_grad()
     def validate(self) -> None:
         """Reports ``figures`` of the averaged weights, means over the validation photos."""
-        if not self._validation:
+        if not self.photos.validation:
             return
+        validation = centre_crops(self.photos.validation, self.options.crop)
         for levels in self.validation_levels:
             rows = []
-            for crops in self._validation:
+            for crops in np.array_split(validation, -(-len(validation) // 8)):
                 images = centred(crops).to(self.device)
                 told = torch.full((len(images),), float(levels), device=self.device)
                 with self.accelerator.autocast():
                     rows.append(self.figures(images, told))
             bpp, quantized, restored = torch.cat(rows, 1).mean(1).tolist()
-            self.report(
-                {
-                    "levels": levels,
-                    "bpp": bpp,
-                    "psnr_quantized": quantized,
-                    "psnr_restored": restored,
-                },
-                f"{bpp:.3f} bpp  quantized {quantized:.2f} dB  restored {restored:.2f} dB",
-            )
+            text = f"{bpp:.3f} bpp  quantized {quantized:.2f} dB  restored {restored:.2f} dB"
+            self.report(levels, text, bpp=bpp, psnr_quantized=quantized, psnr_restored=restored)
 
     def finish(self) -> None:
         """Draws the learning curves into ``curves.png``."""
-        if self._validation:
+        if self.photos.validation:
             draw_curves(self.folder / "log.csv", self.folder / "curves.png", self.restores)
 
 

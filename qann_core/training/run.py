@@ -75,10 +75,9 @@ class BudgetedRun:
 
     Args:
         folder: where all of it goes; an unfinished run there is resumed.
-        photos: what to train on.
+        photos: what to train and validate on.
         options: the run's settings.
         objective: what to minimise, with its networks.
-        find_unused_parameters: whether some steps leave some parameters without a gradient.
 
     Raises:
         ParameterError: when the folder holds a run of other networks.
@@ -90,21 +89,21 @@ class BudgetedRun:
     log_every = 50
     """Steps from one logged update to the next."""
 
+    find_unused_parameters = False
+    """Whether some steps leave some parameters without a gradient."""
+
     level_range: tuple[int, int]
     """N is drawn log-uniformly between them, per image."""
 
     options: RunOptions
 
     def __init__(
-        self,
-        folder: Path,
-        photos: PhotoSet,
-        options: RunOptions,
-        objective: nn.Module,
-        find_unused_parameters: bool = False,
+        self, folder: Path, photos: PhotoSet, options: RunOptions, objective: nn.Module
     ) -> None:
-        self.folder, self.options = folder, options
-        distributed = DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)
+        self.folder, self.photos, self.options = folder, photos, options
+        distributed = DistributedDataParallelKwargs(
+            find_unused_parameters=self.find_unused_parameters
+        )
         self.accelerator = Accelerator(mixed_precision="bf16", kwargs_handlers=[distributed])
         self.device = self.accelerator.device
         self.objective = objective.to(self.device)
@@ -149,11 +148,11 @@ class BudgetedRun:
 
     def run(self) -> None:
         """Trains until the budget is spent; validates and saves now and then, and at the end."""
-        main = self.accelerator.is_main_process
-        checkpoint = _Interval(self.options.checkpoint_minutes)
-        validation = _Interval(self.options.validation_minutes)
-        budget = self.options.steps or round(self.options.minutes * 60)
-        unit = "step" if self.options.steps else "s"
+        main, options = self.accelerator.is_main_process, self.options
+        budget = options.steps or round(options.minutes * 60)
+        unit = "step" if options.steps else "s"
+        every = {self.validate: options.validation_minutes, self.save: options.checkpoint_minutes}
+        last = dict.fromkeys(every, time.monotonic())
         with tqdm(total=budget, desc="Training", unit=unit, disable=not main) as bar:
             while (share := self._share()) < 1:
                 started = time.monotonic()
@@ -161,10 +160,10 @@ class BudgetedRun:
                 self.progress.seconds += time.monotonic() - started
                 if main:
                     self._show(bar, figures)
-                    if validation.has_passed():
-                        self.validate()
-                    if checkpoint.has_passed():
-                        self.save()
+                    for task, minutes in every.items():
+                        if (now := time.monotonic()) - last[task] > minutes * 60:
+                            last[task] = now
+                            task()
         if main:
             self.validate()
             self.save()
@@ -184,14 +183,15 @@ class BudgetedRun:
 
     def draw_levels(self, count: int) -> Tensor:
         """N for so many images, (B,) float."""
-        drawn = np.round(np.exp(self._random.uniform(*np.log(self.level_range), count)))
+        low, high = np.log(self.level_range)
+        drawn = np.round(np.exp(self._random.uniform(low, high, count)))
         return torch.tensor(drawn, dtype=torch.float32, device=self.device)
 
-    def report(self, row: dict[str, float], text: str) -> None:
-        """Logs the figures of a validation at ``row["levels"]`` and prints what they say."""
-        self._log(row)
+    def report(self, levels: int, text: str, **figures: float) -> None:
+        """Logs the figures of a validation at N and prints what they say."""
+        self._log({"levels": levels, **figures})
         minutes, step = self.progress.seconds / 60, self.progress.step
-        tqdm.write(f"{minutes:7.1f} min  step {step}  N {row['levels']:3d}  {text}")
+        tqdm.write(f"{minutes:7.1f} min  step {step}  N {levels:3d}  {text}")
 
     def save(self) -> None:
         """Writes the state to resume from, atomically, and what ``save_networks`` does."""
@@ -237,34 +237,20 @@ class BudgetedRun:
         progress = self.progress
         done = progress.step if self.options.steps else progress.seconds
         bar.update(min(bar.total, int(done)) - bar.n)
-        stage = {"stage": progress.stage} if progress.stage else {}
-        bar.set_postfix(stage, loss=f"{figures['loss']:.3f}")
+        bar.set_postfix(self._stage(), loss=f"{figures['loss']:.3f}")
         if progress.step % self.log_every == 0:
             self._log(figures)
 
     def _log(self, row: dict[str, float]) -> None:
-        progress = self.progress
-        where = {"step": progress.step, "minutes": progress.seconds / 60, "stage": progress.stage}
+        minutes = round(self.progress.seconds / 60, 3)
+        full = {"step": self.progress.step, "minutes": minutes, **self._stage(), **row}
         path = self.folder / "log.csv"
         new = not path.exists()
         with path.open("a", newline="") as file:
-            fields = ("step", "minutes", *self.csv_fields)
-            writer = csv.DictWriter(file, fields, restval="", extrasaction="ignore")
+            writer = csv.DictWriter(file, ("step", "minutes", *self.csv_fields), restval="")
             if new:
                 writer.writeheader()
-            values = {**where, **row}.items()
-            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in values})
+            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in full.items()})
 
-
-class _Interval:
-    """Tells when so many minutes have passed since it last said so."""
-
-    def __init__(self, minutes: float) -> None:
-        self._seconds, self._last = minutes * 60, time.monotonic()
-
-    def has_passed(self) -> bool:
-        now = time.monotonic()
-        passed = now - self._last > self._seconds
-        if passed:
-            self._last = now
-        return passed
+    def _stage(self) -> dict[str, str]:
+        return {"stage": self.progress.stage} if self.progress.stage else {}
