@@ -22,7 +22,7 @@ checkerboards: He et al. 2021.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -66,7 +66,12 @@ class _RoundClip(torch.autograd.Function):
 
 
 def round_clip(x: Tensor, low: float = -LIMIT, high: float = LIMIT) -> Tensor:
-    """Rounds to integers (halves up) within [low, high]; straight-through gradient."""
+    """Rounds to integers (halves up) within [low, high]; straight-through gradient.
+
+    In inference mode x itself becomes the result: fresh memory would cost more than the arithmetic.
+    """
+    if torch.is_inference_mode_enabled():
+        return x.add_(0.5).floor_().clamp_(low, high)
     return cast(Tensor, _RoundClip.apply(x, low, high))
 
 
@@ -99,9 +104,14 @@ class DyadicConv(nn.Conv2d):
 
     While it trains, its float weights are rounded on every call; once ``frozen`` they *are* such
     numbers and are used as they stand.
+
+    Attributes:
+        packed: the same convolution in eight-bit integers, see ``prior_int8``; None where there is
+            none.
     """
 
     frozen = False
+    packed: Callable[[Tensor], Tensor] | None = None
 
     def __init__(self, inputs: int, outputs: int, kernel: int, gain: float = 1.0) -> None:
         super().__init__(inputs, outputs, kernel, padding=kernel // 2)
@@ -119,8 +129,22 @@ class DyadicConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, h, w) integers within +-127 -> (B, out, h, w), not yet rounded."""
+        if self.packed is not None and x.dtype == torch.float32 and torch.backends.mkldnn.enabled:
+            return self.packed(x)
         weight, bias = (self.weight, self.bias) if self.frozen else self.rounded()
-        return self._conv_forward(x, weight, bias)
+        return self._conv_forward(self.rectify(x), weight, bias)
+
+    def rectify(self, x: Tensor) -> Tensor:
+        """What the convolution makes of its input first: nothing."""
+        return x
+
+
+class RectifiedConv(DyadicConv):
+    """A ``DyadicConv`` with a ReLU in front."""
+
+    def rectify(self, x: Tensor) -> Tensor:
+        """The ReLU."""
+        return F.relu(x)
 
 
 @dataclass(frozen=True)
@@ -155,21 +179,25 @@ class PriorLevel(nn.Module):
 
     def __init__(self, channels: int, next_channels: int, blocks: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(DyadicConv(channels, channels, 3, 0.3) for _ in range(blocks))
+        self.blocks = nn.ModuleList(
+            RectifiedConv(channels, channels, 3, 0.3) for _ in range(blocks)
+        )
         self.contexts = nn.ModuleList(DyadicConv(inputs, channels, 3, 0.5) for inputs in (6, 6, 12))
-        self.hidden = nn.ModuleList(DyadicConv(channels, channels, 1, 0.3) for _ in range(PASSES))
-        self.heads = nn.ModuleList(DyadicConv(channels, 9, 1, 0.02) for _ in range(PASSES))
+        self.hidden = nn.ModuleList(
+            RectifiedConv(channels, channels, 1, 0.3) for _ in range(PASSES)
+        )
+        self.heads = nn.ModuleList(RectifiedConv(channels, 9, 1, 0.02) for _ in range(PASSES))
         for head in self.heads:
             # Starts at a wide guess: half of all coefficients zero, and a tail of one octave.
             bias = cast(Tensor, head.bias)
             bias.data[:3], bias.data[3:6] = -0.3, 8 / UNIT
         self.absorb = DyadicConv(18, channels, 3, 0.5) if next_channels else None
-        self.up = DyadicConv(channels, 4 * next_channels, 1) if next_channels else None
+        self.up = RectifiedConv(channels, 4 * next_channels, 1) if next_channels else None
 
     def trunk(self, h: Tensor) -> Tensor:
         """(B, C, h, w) -> the same: residual blocks with the activation in front."""
         for block in self.blocks:
-            h = round_clip(h + block(F.relu(h)))
+            h = round_clip(_sum(h, block(h)))
         return h
 
     def expect(self, h: Tensor, number: int, known: Tensor | None) -> Expected:
@@ -181,9 +209,9 @@ class PriorLevel(nn.Module):
                 ``coefficient_features``; None in pass 0.
         """
         if known is not None:
-            h = round_clip(h + self.contexts[number - 1](known))
-        h = round_clip(h + self.hidden[number](F.relu(h)))
-        scale, tail, centre = self.heads[number](F.relu(h)).chunk(3, 1)
+            h = round_clip(_sum(h, self.contexts[number - 1](known)))
+        h = round_clip(_sum(h, self.hidden[number](h)))
+        scale, tail, centre = self.heads[number](h).chunk(3, 1)
         return Expected(
             round_clip(scale, *SCALE_RANGE),
             round_clip(tail, *TAIL_RANGE),
@@ -194,8 +222,8 @@ class PriorLevel(nn.Module):
         """Features for the next level, (B, next, 2h, 2w), from this one's and all of its
         coefficients' features (B, 18, h, w)."""
         assert self.absorb is not None and self.up is not None
-        h = round_clip(h + self.absorb(features))
-        return F.pixel_shuffle(round_clip(self.up(F.relu(h))), 2)
+        h = round_clip(_sum(h, self.absorb(features)))
+        return F.pixel_shuffle(round_clip(self.up(h)), 2)
 
 
 class PriorNetwork(nn.Module):
@@ -308,6 +336,11 @@ class PriorNetwork(nn.Module):
                 (1, 2, 3)
             )
         return total
+
+
+def _sum(h: Tensor, fresh: Tensor) -> Tensor:
+    """h + fresh, in fresh's memory in inference mode."""
+    return fresh.add_(h) if torch.is_inference_mode_enabled() else h + fresh
 
 
 def checkerboard(band: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ from .errors import ModelError
 from .limits import MAX_LEVELS, MIN_LEVELS
 from .models import bundled_models, has_prior, model_by_id, models_folder, prior_folder
 from .prior import EXACT, KNOTS_PER_OCTAVE, LIMIT, UNIT, DyadicConv, PriorNetwork, dyadic
+from .prior_int8 import pack, unpack
 from .prior_symbols import Tables
 from .wavelet import Pyramid, pyramid_shapes
 
@@ -116,6 +117,7 @@ def load_prior(folder: Path) -> Prior:
         answer = shape["known_answer"]
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"The prior in {folder} cannot be loaded: {error}") from error
+    _pack_where_exact(network, tensors, answer)
     if known_answer(network) != answer:
         raise ModelError(
             "This machine cannot use the prior coder: its convolutions do not give the exact "
@@ -123,6 +125,17 @@ def load_prior(folder: Path) -> Prior:
         )
     identifier = hashlib.sha256(config + weights).digest()[:ID_BYTES]
     return Prior(identifier, network, tables)
+
+
+def _pack_where_exact(network: PriorNetwork, tensors: dict[str, Tensor], answer: str) -> None:
+    """Eight-bit convolutions, if they are to be had and give the known answer."""
+    shifts = {name: tensors[f"{name}.shift"] for name, _ in _layers(network)}
+    try:
+        exact = pack(network, shifts) and known_answer(network) == answer
+    except RuntimeError:
+        exact = False
+    if not exact:
+        unpack(network)
 
 
 @cache

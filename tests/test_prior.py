@@ -20,8 +20,9 @@ from qann_core import Codec, bitstream, prior_weights
 from qann_core.bitstream import HEADER_BYTES, band_shapes
 from qann_core.entropy import coder_by_id, coder_by_name, integer_range
 from qann_core.errors import BitstreamError, ModelError, ParameterError, QannError
-from qann_core.prior import PriorNetwork, code_length, dyadic
+from qann_core.prior import DyadicConv, PriorNetwork, code_length, dyadic
 from qann_core.prior_coder import TILE, PriorCoder, predicted_scales
+from qann_core.prior_int8 import Int8Convolution, pack
 from qann_core.prior_symbols import CLASSES, ESCAPE, REACH, SYMBOLS, TOTAL, Tables
 from qann_core.prior_weights import Prior, exact_network, load_prior, trainable
 from qann_core.quantization import QuantizedLatents
@@ -119,6 +120,50 @@ def test_a_full_size_network_gives_the_same_integers_in_single_and_double_precis
     for a, b in zip(chain(*single), chain(*double), strict=True):
         assert torch.equal(a.scale.double(), b.scale)
         assert torch.equal(a.centre.double(), b.centre)
+
+
+@pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="needs the processor's int8 dots")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_eight_bit_convolutions_give_the_same_integers(threads: int) -> None:
+    torch.manual_seed(1)
+    network = PriorNetwork()
+    for layer in network.modules():
+        if isinstance(layer, DyadicConv):
+            torch.nn.init.normal_(layer.weight, std=0.2)
+    exact, packed = exact_network(network), exact_network(network)
+    stored = prior_weights._integers(network)
+    assert pack(packed, {name: stored[f"{name}.shift"] for name, _ in packed.named_modules()
+                         if f"{name}.shift" in stored})  # fmt: skip
+    random = np.random.default_rng(threads)
+    with machine(threads, True), torch.inference_mode():
+        for name, layer in packed.named_modules():
+            if isinstance(layer, DyadicConv):
+                assert layer.packed is not None
+                x = torch.from_numpy(random.integers(-127, 128, (1, layer.in_channels, 9, 14)))
+                same = exact.get_submodule(name)
+                for extreme in (x.float(), 127 * x.sign().float()):
+                    assert torch.equal(layer(extreme), same(extreme)), name
+        assert prior_weights.known_answer(packed) == prior_weights.known_answer(exact)
+
+
+def test_without_eight_bit_convolutions_nothing_changes(
+    prior: Prior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bands = random_bands(40, 56, 100, 5, 0.3)
+    payload = PriorCoder(prior).encode(bands, 100)
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    plain = load_prior(TINY)
+    assert all(m.packed is None for m in plain.network.modules() if isinstance(m, DyadicConv))
+    assert PriorCoder(plain).encode(bands, 100) == payload
+
+
+def test_eight_bit_convolutions_that_are_wrong_are_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    genuine = Int8Convolution.__call__
+    monkeypatch.setattr(Int8Convolution, "__call__", lambda self, x: genuine(self, x) / 2)
+    plain = load_prior(TINY)
+    assert all(m.packed is None for m in plain.network.modules() if isinstance(m, DyadicConv))
 
 
 def test_training_and_inference_compute_the_same_integers() -> None:
@@ -259,6 +304,7 @@ def test_a_machine_that_disagrees_refuses(monkeypatch: pytest.MonkeyPatch) -> No
     def inexact(*arguments: torch.Tensor, **options: object) -> torch.Tensor:
         return convolution(*arguments, **options) * 1.01  # type: ignore[arg-type]
 
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
     monkeypatch.setattr(torch.nn.functional, "conv2d", inexact)
     with pytest.raises(ModelError, match="This machine cannot use the prior coder"):
         load_prior(TINY)
