@@ -1,42 +1,30 @@
-"""The .qann container: a 24-byte header, then the entropy coder's payload.
+"""The .qann container: the 24-byte header of ``header.py``, then the entropy coder's payload.
 
-| offset | bytes | field                                                            |
-|--------|-------|------------------------------------------------------------------|
-| 0      | 4     | magic ``QANN``                                                   |
-| 4      | 1     | container version: 1                                             |
-| 5      | 1     | coder id (``entropy.CODER_NAMES``)                               |
-| 6      | 4     | model id: names the weights that made the latents                |
-| 10     | 2     | N, the number of distinct values that the latents may take       |
-| 12     | 2     | width of the image, pixels                                       |
-| 14     | 2     | height of the image, pixels                                      |
-| 16     | 4     | payload length, bytes                                            |
-| 20     | 4     | CRC-32 (ISO-HDLC, as in PNG) of bytes 0 to 19 and of the payload |
-| 24     | ...   | payload, to the end of the file                                  |
-
-Numbers are unsigned and little-endian. The shapes of the latents are not stored: they follow from
-the image's size (``band_shapes``). Nothing here imports torch before latents are really built, so
-that reading a header is quick.
+The magic is ``QANN``, the identifier the entropy coder's (``entropy.CODER_NAMES``), and the setting
+N, the number of distinct values that the latents may take. The shapes of the latents are not
+stored: they follow from the image's size (``band_shapes``). Nothing here imports torch before
+latents are really built, so that reading a header is quick.
 """
 
 from __future__ import annotations
 
-import re
-import struct
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import entropy, tensor_coder
 from .errors import BitstreamError, ParameterError
-from .limits import (
-    MAX_LEVELS,
-    MAX_PAYLOAD,
-    MAX_PIXELS,
-    MAX_SIDE,
-    MAX_TENSOR_LEVELS,
-    MIN_LEVELS,
-    MIN_TENSOR_LEVELS,
+from .header import (
+    HEADER_BYTES,
+    VERSION,
+    Fields,
+    check_length,
+    check_model_id,
+    check_size,
+    opened,
+    read_fields,
+    sealed,
 )
+from .limits import MAX_LEVELS, MAX_TENSOR_LEVELS, MIN_LEVELS, MIN_TENSOR_LEVELS
 
 if TYPE_CHECKING:
     from .prior_weights import Prior
@@ -44,11 +32,6 @@ if TYPE_CHECKING:
     from .tensor_quantization import QuantizedTensor
 
 MAGIC = b"QANN"
-VERSION = 1
-HEADER_BYTES = 24
-
-_FIELDS = struct.Struct("<4sBB4sHHHI")
-_CHECKSUM = struct.Struct("<I")
 _WAVELET_LEVELS = 4
 
 
@@ -131,17 +114,10 @@ def pack_tensor(latents: QuantizedTensor) -> bytes:
 
 
 def _container(coder_id: int, latents: QuantizedLatents | QuantizedTensor, payload: bytes) -> bytes:
-    head = _FIELDS.pack(
-        MAGIC,
-        VERSION,
-        coder_id,
-        bytes.fromhex(latents.model_id),
-        latents.levels,
-        latents.width,
-        latents.height,
-        len(payload),
+    fields = Fields(
+        coder_id, latents.model_id, latents.levels, latents.width, latents.height, len(payload)
     )
-    return sealed(head, payload)
+    return sealed(MAGIC, fields, payload)
 
 
 def unpack(data: bytes, prior: Prior | None = None) -> QuantizedLatents | QuantizedTensor:
@@ -155,7 +131,7 @@ def unpack(data: bytes, prior: Prior | None = None) -> QuantizedLatents | Quanti
         BitstreamError: when the file is not a .qann file, is damaged, or needs a newer version.
     """
     header = read_header(data)
-    payload = opened(data, _FIELDS.size)
+    payload = opened(data)
     if header.coder_id == tensor_coder.ID:
         return _unpack_tensor(header, payload)
     shapes = band_shapes(header.height, header.width)
@@ -184,46 +160,15 @@ def read_header(data: bytes) -> Header:
     Raises:
         BitstreamError: when the header is not one of a complete .qann file.
     """
-    if data[: len(MAGIC)] != MAGIC[: len(data)] or not data:
-        raise BitstreamError(
-            f"This is not a .qann file: it starts with {data[:4]!r} instead of {MAGIC!r}."
-        )
-    if len(data) < HEADER_BYTES:
-        raise BitstreamError(
-            f"The file is cut short: it has {len(data)} bytes and the header alone needs "
-            f"{HEADER_BYTES}."
-        )
-    _, version, coder_id, model, levels, width, height, length = _FIELDS.unpack_from(data)
-    if version != VERSION:
-        raise BitstreamError(
-            f"The file has container version {version}; this program reads version {VERSION}."
-        )
-    name = entropy.coder_name(coder_id)
-    _check_levels(levels, BitstreamError, coder_id)
-    check_size(width, height, BitstreamError)
-    check_length(length, len(data) - HEADER_BYTES)
-    return Header(version, width, height, levels, coder_id, name, model.hex(), length, len(data))
-
-
-def sealed(head: bytes, payload: bytes) -> bytes:
-    """A file: the header's fields, the checksum of everything else, the payload."""
-    return head + _CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(head))) + payload
-
-
-def opened(data: bytes, head_bytes: int) -> bytes:
-    """The payload of a ``sealed`` file whose header's fields take ``head_bytes``.
-
-    Raises:
-        BitstreamError: when the checksum is not that of the file.
-    """
-    payload = memoryview(data)[head_bytes + _CHECKSUM.size :]
-    (stored,) = _CHECKSUM.unpack_from(data, head_bytes)
-    actual = zlib.crc32(payload, zlib.crc32(data[:head_bytes]))
-    if stored != actual:
-        raise BitstreamError(
-            f"The file is damaged: its checksum is {actual:08x} and should be {stored:08x}."
-        )
-    return bytes(payload)
+    fields = read_fields(data, MAGIC, ".qann file")
+    name = entropy.coder_name(fields.identifier)
+    _check_levels(fields.setting, BitstreamError, fields.identifier)
+    check_size(fields.width, fields.height, BitstreamError)
+    check_length(fields.payload_bytes, len(data) - HEADER_BYTES)
+    return Header(
+        VERSION, fields.width, fields.height, fields.setting, fields.identifier, name,
+        fields.model_id, fields.payload_bytes, len(data),
+    )  # fmt: skip
 
 
 def _check_levels(
@@ -233,39 +178,6 @@ def _check_levels(
     low, high = (MIN_TENSOR_LEVELS, MAX_TENSOR_LEVELS) if is_tensor else (MIN_LEVELS, MAX_LEVELS)
     if not low <= levels <= high:
         raise error(f"N is {levels}; it must be from {low} to {high}.")
-
-
-def check_size(width: int, height: int, error: type[BitstreamError] | type[ParameterError]) -> None:
-    """Raises ``error`` where the image's size, in pixels, is outside the format's limits."""
-    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width * height <= MAX_PIXELS):
-        raise error(
-            f"The image is {width} x {height} pixels; sides must be from 1 to {MAX_SIDE} and "
-            f"the whole at most {MAX_PIXELS} pixels."
-        )
-
-
-def check_length(claimed: int, present: int) -> None:
-    """Raises BitstreamError where a payload is not as long as its header says, or is too long."""
-    if claimed > MAX_PAYLOAD:
-        raise BitstreamError(
-            f"The header claims a payload of {claimed} bytes; at most {MAX_PAYLOAD} are allowed."
-        )
-    if present < claimed:
-        raise BitstreamError(
-            f"The file is cut short: {present} of {claimed} payload bytes are there."
-        )
-    if present > claimed:
-        raise BitstreamError(
-            f"The file has {present - claimed} bytes too many after its payload of {claimed}."
-        )
-
-
-def check_model_id(model_id: str) -> None:
-    """Raises ParameterError for anything but 8 lower-case hexadecimal digits."""
-    if not re.fullmatch(r"[0-9a-f]{8}", model_id):
-        raise ParameterError(
-            f"The model id is {model_id!r}; it must be 8 lower-case hexadecimal digits."
-        )
 
 
 def _check_latents(latents: QuantizedLatents) -> None:
@@ -302,10 +214,3 @@ def _check_tensor(latents: QuantizedTensor) -> None:
         tensor_coder.check_head(count, payload.factor, payload.low, payload.step)
     except BitstreamError as error:
         raise ParameterError(str(error)) from error
-
-
-def _check_model_id(model_id: str) -> None:
-    if not re.fullmatch(r"[0-9a-f]{8}", model_id):
-        raise ParameterError(
-            f"The model id is {model_id!r}; it must be 8 lower-case hexadecimal digits."
-        )
