@@ -9,22 +9,22 @@ Markdown table of means over the images of FOLDER and writes mean points and mar
 """
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
+from experiment import write_json
 from torch import Tensor
 
 from qann_core import Codec, read_image
 from qann_core.blocks import ResidualBlock
-from qann_core.files import find_images
-from qann_core.images import write_bytes_atomically
+from qann_core.files import find_images, listed_paths
 from qann_core.models import DEFAULT_MODEL, load_networks, resolve_folder
 from qann_core.rate_distortion import QUANTIZED, Evaluation, Point, measure
 from qann_core.restoration import QannUNet
-from qann_core.training.data import CropStream, centred, load_photos
+from qann_core.samples import centred
+from qann_core.training.data import CropStream, load_photos
 from qann_core.training.loop import TrainingOptions
 from qann_core.training.objective import Objective
 from qann_core.training.optimizer import HybridOptimizer, rate_factor
@@ -61,7 +61,7 @@ def main() -> None:
     }
     evaluation = evaluate(codecs, options.evaluate, options.levels)
     result = report(evaluation, model_id, options)
-    write_bytes_atomically(options.out, (json.dumps(result, indent=1) + "\n").encode(), True)
+    write_json(options.out, result)
     print(table(result))
 
 
@@ -109,10 +109,8 @@ def train_in_turn(
     vae: WaveletVAE, networks: dict[str, QannUNet], options: argparse.Namespace
 ) -> None:
     """Trains all networks on the same batches, each as long as the others."""
-    exclude = []
-    if options.exclude is not None:
-        exclude = [Path(line) for line in options.exclude.read_text().splitlines() if line.strip()]
-    photos = load_photos(find_images(options.photos, exclude), options.crop).training
+    paths = find_images(options.photos, listed_paths(options.exclude))
+    photos = load_photos(paths, options.crop).training
     crops = CropStream(photos, options.crop, options.batch, options.seed)
     random = np.random.default_rng(options.seed)
     limits = TrainingOptions()

@@ -9,14 +9,11 @@ the worst image's change, and CPU seconds of one thread to code and decode (plan
 All bytes of the coded integers count; the container's 24 are the same for all and do not.
 """
 
-import argparse
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from experiment import cpu_timed, folder_parser
 from symbol_layout import planar
 from tqdm import tqdm
 
@@ -29,21 +26,10 @@ DEFAULT_LEVELS = (32, 48, 64, 96, 128, 192)
 SIZES = ("planar", "grouped", "prior")
 TIMES = ("planar, code", "grouped, code", "grouped, decode", "prior, code", "prior, decode")
 
-_Result = TypeVar("_Result")
-
-
-def timed(function: Callable[..., _Result], *arguments: Any) -> tuple[_Result, float]:
-    """What a call returns, and how many CPU seconds it took."""
-    started = time.process_time()
-    return function(*arguments), time.process_time() - started
-
 
 def main() -> None:
     """Measures and prints both tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--levels", type=int, nargs="+", default=DEFAULT_LEVELS)
-    parser.add_argument("--model", default="default")
+    parser = folder_parser(__doc__, DEFAULT_LEVELS)
     parser.add_argument("--prior", type=Path, help="a prior folder instead of the model's own")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -58,10 +44,10 @@ def main() -> None:
         for row, levels in enumerate(options.levels):
             bands = codec.quantize(latents, levels).bands
             shapes = [band.shape for band in bands]
-            sizes[row, column, 0], seconds[row, column, 0] = timed(planar, bands)
+            sizes[row, column, 0], seconds[row, column, 0] = cpu_timed(planar, bands)
             for index, coder in ((1, grouped), (2, prior)):
-                payload, coding = timed(coder.encode, bands, levels)
-                decoded, decoding = timed(coder.decode, payload, shapes, levels)
+                payload, coding = cpu_timed(coder.encode, bands, levels)
+                decoded, decoding = cpu_timed(coder.decode, payload, shapes, levels)
                 seconds[row, column, 2 * index - 1 : 2 * index + 1] = coding, decoding
                 sizes[row, column, index] = len(payload)
                 if not all(np.array_equal(a, b) for a, b in zip(decoded, bands, strict=True)):

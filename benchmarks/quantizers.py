@@ -6,33 +6,26 @@ Prints Markdown tables of means over the images, rate and PSNR of every operatin
 against plain quantization and against the restored curve; --json writes all points.
 """
 
-import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from experiment import folder_parser, write_json
 from tqdm import tqdm
 
 from qann_core import Codec, read_image
-from qann_core.cli import DEFAULT_LEVELS
 from qann_core.codec import EncodedCodec
 from qann_core.comparators import comparators, sweep_comparator
 from qann_core.comparators.told import sweep_told
 from qann_core.deltas import bd_rate
 from qann_core.files import find_images
-from qann_core.images import write_bytes_atomically
-from qann_core.models import DEFAULT_MODEL
 from qann_core.rate_distortion import QUANTIZED, RESTORED, Evaluation, Point, sweep_codec
 
 
 def main() -> None:
     """Sweeps, prints and writes."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser = folder_parser(__doc__)
     parser.add_argument("--every", type=int, default=1, help="take every K-th image")
-    parser.add_argument("--levels", type=int, nargs="+", default=DEFAULT_LEVELS)
-    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     codec = Codec.load(options.model)
@@ -44,8 +37,7 @@ def main() -> None:
     evaluation = Evaluation(tuple(per_image))
     if options.json is not None:
         rows = [{"image": n, **asdict(p)} for n, points in evaluation.per_image for p in points]
-        text = json.dumps({"model": codec.model_id, "points": rows}, indent=1) + "\n"
-        write_bytes_atomically(options.json, text.encode(), True)
+        write_json(options.json, {"model": codec.model_id, "points": rows})
     print(table(evaluation))
 
 

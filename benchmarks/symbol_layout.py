@@ -9,17 +9,14 @@ magnitudes and signs apart, small alphabets bit-packed, all-zero planes skipped)
 of means over the images, one thread.
 """
 
-import argparse
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import brotli
 import numpy as np
 import torch
+from experiment import cpu_timed, folder_parser
 
 from qann_core import Codec, read_image
-from qann_core.cli import DEFAULT_LEVELS
 from qann_core.entropy import coder_by_name
 from qann_core.files import find_images
 from qann_core.limits import MAX_LEVELS
@@ -80,11 +77,7 @@ LAYOUTS: tuple[Callable[[Bands], int], ...] = (interleaved, planar, packed, grou
 
 def main() -> None:
     """Measures and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--levels", type=int, nargs="+", default=DEFAULT_LEVELS)
-    parser.add_argument("--model", default="default")
-    options = parser.parse_args()
+    options = folder_parser(__doc__).parse_args()
     torch.set_num_threads(1)
     codec = Codec.load(options.model)
     sizes = np.zeros((len(options.levels), len(LAYOUTS)))
@@ -95,9 +88,9 @@ def main() -> None:
         for row, levels in enumerate(options.levels):
             bands = codec.quantize(latents, levels).bands
             for column, layout in enumerate(LAYOUTS):
-                started = time.process_time()
-                sizes[row, column] += layout(bands) / len(paths)
-                seconds[row, column] += (time.process_time() - started) / len(paths)
+                size, taken = cpu_timed(layout, bands)
+                sizes[row, column] += size / len(paths)
+                seconds[row, column] += taken / len(paths)
     names = [layout.__name__ for layout in LAYOUTS]
     print("| N | " + " | ".join(f"{name}, bytes / s" for name in names) + " | against planar |")
     print("|--:|" + "--:|" * (len(names) + 1))

@@ -6,21 +6,17 @@ Prints a Markdown table of mean PSNR restored at the true, half and double N, wi
 of the truth over all images, and writes it with every image's PSNR as JSON.
 """
 
-import argparse
-import json
 from pathlib import Path
 
 import numpy as np
+from experiment import folder_parser, write_json
 from tqdm import tqdm
 
 from qann_core import Codec, read_image
-from qann_core.cli import DEFAULT_LEVELS
 from qann_core.codec import Latents
 from qann_core.comparators.told import FACTORS, decode_told, told_levels
 from qann_core.files import find_images
-from qann_core.images import write_bytes_atomically
 from qann_core.metrics import psnr
-from qann_core.models import DEFAULT_MODEL
 
 OUT = Path("assets/benchmarks/wrong-levels.json")
 TRUE = "true"
@@ -28,10 +24,7 @@ TRUE = "true"
 
 def main() -> None:
     """Measures, prints and writes."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--levels", type=int, nargs="+", default=DEFAULT_LEVELS)
-    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser = folder_parser(__doc__)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     codec = Codec.load(options.model)
@@ -46,7 +39,7 @@ def main() -> None:
         "by_levels": [summary(rows, n) for n in options.levels],
         "per_image": rows,
     }
-    write_bytes_atomically(options.out, (json.dumps(result, indent=1) + "\n").encode(), True)
+    write_json(options.out, result)
     print(table(result))
 
 

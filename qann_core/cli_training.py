@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ParameterError
+from .files import listed_paths
 
 
 def add_training(commands: argparse._SubParsersAction) -> None:
@@ -102,16 +103,8 @@ def _train(options: argparse.Namespace) -> None:
         from .training.loop import TrainingOptions, train
     stages = ("skeleton_share", "finish_share", "rate", "compile")
     settings = TrainingOptions(**_settings(options, "steps", *stages))
-    exclude = _listed(options.exclude)
-    train(
-        options.folders,
-        options.out,
-        settings,
-        options.init,
-        exclude,
-        options.size,
-        options.learned_prior,
-    )
+    exclude, with_prior = listed_paths(options.exclude), options.learned_prior
+    train(options.folders, options.out, settings, options.init, exclude, options.size, with_prior)
 
 
 def _train_prior(options: argparse.Namespace) -> None:
@@ -120,7 +113,7 @@ def _train_prior(options: argparse.Namespace) -> None:
     with _training_extra():
         from .training.prior_loop import PriorOptions, train_prior
     settings = PriorOptions(**_settings(options, "rate"))
-    model, exclude = resolve_folder(options.model), _listed(options.exclude)
+    model, exclude = resolve_folder(options.model), listed_paths(options.exclude)
     folder = train_prior(options.folders, model, options.out, settings, options.init, exclude)
     print(f"{folder}: copy it into the model folder {model}")
 
@@ -129,7 +122,7 @@ def _train_vae(options: argparse.Namespace) -> None:
     with _training_extra():
         from .training.tensor_loop import TensorOptions, train_vae
     settings = TensorOptions(**_settings(options, "steps"))
-    exclude = _listed(options.exclude)
+    exclude = listed_paths(options.exclude)
     train_vae(options.folders, options.out, settings, options.latent_channels, exclude)
 
 
@@ -137,7 +130,7 @@ def _train_restorer(options: argparse.Namespace) -> None:
     with _training_extra():
         from .training.tensor_loop import TensorOptions, train_restorer
     settings = TensorOptions(**_settings(options, "steps"))
-    exclude = _listed(options.exclude)
+    exclude = listed_paths(options.exclude)
     train_restorer(options.folders, options.out, options.vae, settings, exclude)
 
 
@@ -162,10 +155,3 @@ def _training_extra() -> Iterator[None]:
         raise ParameterError(
             f"Training needs the package {error.name}; install the project with its extra 'train'."
         ) from error
-
-
-def _listed(path: Path | None) -> list[Path]:
-    """The paths in a text file, one a line; none without a file."""
-    if path is None:
-        return []
-    return [Path(line) for line in path.read_text().splitlines() if line.strip()]

@@ -24,6 +24,7 @@ from .models import (
     prior_folder,
     resolve_folder,
     vae_class,
+    wrong_model,
 )
 from .quantization import (
     QuantizedLatents,
@@ -33,6 +34,7 @@ from .quantization import (
     step_for_levels,
 )
 from .restoration import QannUNet
+from .samples import centred, pixels_of
 from .tensor_codec import TensorCodec
 from .tiling import cut, in_tiles, tiles
 from .vae import WaveletVAE
@@ -125,8 +127,7 @@ class Codec:
         """
         pixels = check_pixels(pixels)
         height, width = pixels.shape[:2]
-        image = torch.tensor(pixels, dtype=torch.float32).permute(2, 0, 1)[None] - 127.5
-        plain = wavelet.forward(wavelet.pad(image))
+        plain = wavelet.forward(wavelet.pad(centred(pixels[None])))
         residual = in_tiles(self.vae.encoder, plain)
         return Latents(_add(plain, residual), height, width)
 
@@ -165,7 +166,7 @@ class Codec:
         prior = self.prior if uses_prior and self.has_prior else None
         quantized = bitstream.unpack(data, prior)
         if not isinstance(quantized, QuantizedLatents):
-            raise self._wrong_model(quantized.model_id)
+            raise wrong_model(quantized.model_id, self.model_id)
         return quantized
 
     @torch.inference_mode()
@@ -187,8 +188,7 @@ class Codec:
         with _decoding_precision():
             residual = in_tiles(self.vae.decoder, latents)
         image = wavelet.inverse(_add(latents, residual))[0, :, :height, :width]
-        pixels = image.add(127.5).round_().clamp_(0, 255).to(torch.uint8)
-        return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+        return pixels_of(image)
 
     def dequantize(self, quantized: QuantizedLatents) -> Pyramid:
         """Quantized latents at the values that the file keeps: q * step."""
@@ -245,12 +245,7 @@ class Codec:
     def check_model(self, model_id: str) -> None:
         """Raises ModelError unless ``model_id`` names this codec's weights."""
         if model_id != self.model_id:
-            raise self._wrong_model(model_id)
-
-    def _wrong_model(self, made_with: str) -> ModelError:
-        return ModelError(
-            f"The file was made with model {made_with}; this codec has model {self.model_id}."
-        )
+            raise wrong_model(model_id, self.model_id)
 
 
 class EncodedCodec(Codec):

@@ -34,6 +34,13 @@ def find_images(folders: Sequence[Path], exclude: Iterable[Path] = ()) -> list[P
     return found
 
 
+def listed_paths(file: Path | None) -> list[Path]:
+    """The paths in a text file, one a line; none without a file."""
+    if file is None:
+        return []
+    return [Path(line) for line in file.read_text().splitlines() if line.strip()]
+
+
 def check_target(path: Path, force: bool) -> None:
     """Refuses early, before any work, a result that could not be written later.
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
+from .bisection import bisect
 from .errors import ImageError, ParameterError
 from .metrics import psnr
 
@@ -182,7 +183,7 @@ def at_bytes(peer: Peer, pixels: np.ndarray, target_bytes: int) -> PeerResult:
     if not fits(peer.min_quality):
         quality, met = peer.min_quality, False
     else:
-        quality, _ = _bisect(fits, peer.min_quality, peer.max_quality + 1)
+        quality, _ = bisect(fits, peer.min_quality, peer.max_quality + 1)
         met = True
     decoded = peer.decode(files[quality])
     return PeerResult(peer.name, quality, files[quality], decoded, psnr(pixels, decoded), met)
@@ -246,19 +247,5 @@ def _around_psnr(
         return None, peer.min_quality
     high = min((q for q in measured if not falls_short(q)), default=peer.max_quality + 1)
     low = max(q for q in measured if q < high)
-    below, above = _bisect(falls_short, low, high)
+    below, above = bisect(falls_short, low, high)
     return below, min(above, peer.max_quality)
-
-
-def _bisect(holds: Callable[[int], bool], low: int, high: int) -> tuple[int, int]:
-    """Neighbours (n, n + 1) such that ``holds(n)`` and not ``holds(n + 1)``.
-
-    ``holds(low)`` is taken to be true and ``holds(high)`` to be false; neither is called.
-    """
-    while high - low > 1:
-        middle = (low + high) // 2
-        if holds(middle):
-            low = middle
-        else:
-            high = middle
-    return low, high

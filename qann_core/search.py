@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .bisection import bisect
 from .codec import AnyCodec
 from .errors import ParameterError
 from .metrics import bits_per_pixel, psnr
@@ -25,13 +26,13 @@ def levels_for_bpp(
     """
     files: dict[int, bytes] = {}
 
-    def exceeds(levels: int) -> bool:
+    def fits(levels: int) -> bool:
         files[levels] = codec.pack(latents, levels)
         progress()
-        return bits_per_pixel(len(files[levels]), latents.height, latents.width) > target
+        return bits_per_pixel(len(files[levels]), latents.height, latents.width) <= target
 
     lowest, highest = codec.min_levels, codec.max_levels
-    levels = _first(exceeds, lowest, highest) - 1
+    levels, _ = bisect(fits, lowest - 1, highest + 1)
     if levels < lowest:
         smallest = bits_per_pixel(len(files[lowest]), latents.height, latents.width)
         raise ParameterError(
@@ -57,28 +58,16 @@ def levels_for_psnr(
     """
     reached: dict[int, float] = {}
 
-    def suffices(levels: int) -> bool:
+    def falls_short(levels: int) -> bool:
         restored = codec.decode(codec.quantize(latents, levels))
         reached[levels] = psnr(pixels, restored)
         progress()
-        return reached[levels] >= target
+        return reached[levels] < target
 
     highest = codec.max_levels
-    levels = _first(suffices, codec.min_levels, highest)
+    _, levels = bisect(falls_short, codec.min_levels - 1, highest + 1)
     if levels > highest:
         raise ParameterError(
             f"{target} dB cannot be reached; this image gets at most {reached[highest]:.2f} dB."
         )
     return codec.pack(latents, levels), levels
-
-
-def _first(holds: Callable[[int], bool], lowest: int, highest: int) -> int:
-    """The smallest N for which ``holds`` (false, then true), or ``highest`` + 1 if for none."""
-    low, high = lowest, highest + 1
-    while low < high:
-        middle = (low + high) // 2
-        if holds(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return low

@@ -19,9 +19,10 @@ from . import bitstream, wavelet
 from .errors import ModelError, ParameterError
 from .images import check_pixels
 from .limits import MAX_TENSOR_LEVELS, MIN_TENSOR_LEVELS
-from .models import load_tensor_networks, resolve_folder
+from .models import load_tensor_networks, resolve_folder, wrong_model
 from .quantization import check_levels
 from .restoration import QannUNet
+from .samples import centred, pixels_of
 from .tensor_coder import NAME, TensorPayload
 from .tensor_quantization import (
     QuantizedTensor,
@@ -96,8 +97,7 @@ class TensorCodec:
         """
         pixels = check_pixels(pixels)
         height, width = pixels.shape[:2]
-        image = torch.tensor(pixels, dtype=torch.float32).permute(2, 0, 1)[None] - 127.5
-        image = wavelet.pad(image, self.factor)
+        image = wavelet.pad(centred(pixels[None]), self.factor)
         tensor = _in_tiles(
             lambda part: analysis(self.vae, part), image, TILE, HALO, 1 / self.factor
         )
@@ -146,7 +146,7 @@ class TensorCodec:
         """
         quantized = bitstream.unpack(data)
         if not isinstance(quantized, QuantizedTensor):
-            raise self._wrong_model(quantized.model_id)
+            raise wrong_model(quantized.model_id, self.model_id)
         return quantized
 
     @torch.inference_mode()
@@ -165,9 +165,7 @@ class TensorCodec:
         image = _in_tiles(
             lambda part: synthesis(self.vae, part), latents.tensor, tile, halo, self.factor
         )[0]
-        image = image[:, : latents.height, : latents.width]
-        pixels = image.add(127.5).round_().clamp_(0, 255).to(torch.uint8)
-        return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+        return pixels_of(image[:, : latents.height, : latents.width])
 
     def dequantize(self, quantized: QuantizedTensor) -> TensorLatents:
         """Quantized latents at the values that the file keeps: low + step * q."""
@@ -200,7 +198,7 @@ class TensorCodec:
     def _checked(self, quantized: QuantizedTensor) -> tuple[Tensor, Tensor, Tensor]:
         """Integers (1, C, h, w) as floats, low and step (1,), once they are known to be ours."""
         if quantized.model_id != self.model_id:
-            raise self._wrong_model(quantized.model_id)
+            raise wrong_model(quantized.model_id, self.model_id)
         payload = quantized.payload
         if (
             payload.factor != self.factor
@@ -212,11 +210,6 @@ class TensorCodec:
             )
         integers = torch.from_numpy(payload.integers)[None].float()
         return integers, torch.tensor([payload.low]), torch.tensor([payload.step])
-
-    def _wrong_model(self, made_with: str) -> ModelError:
-        return ModelError(
-            f"The file was made with model {made_with}; this codec has model {self.model_id}."
-        )
 
 
 def _in_tiles(

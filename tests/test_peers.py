@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_metrics import photo_like
 
-from qann_core import peers
+from qann_core.bisection import bisect
 from qann_core.errors import ImageError, ParameterError
 from qann_core.metrics import psnr
 from qann_core.peers import at_bytes, at_psnr, available_peers, bytes_at_psnr, peer_by_name
@@ -163,7 +163,7 @@ def test_bisection_finds_the_last_that_holds(low, length, data):
         calls.append(n)
         return n <= last
 
-    assert peers._bisect(holds, low, low + length) == (last, last + 1)
+    assert bisect(holds, low, low + length) == (last, last + 1)
     assert len(calls) <= math.ceil(math.log2(length)) if length > 1 else calls == []
     assert low not in calls and low + length not in calls
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ..bisection import bisect
 from ..errors import ParameterError
 
 if TYPE_CHECKING:
@@ -56,16 +57,14 @@ def at_bytes(
     Where even the lowest setting needs more, that file: its length tells.
     """
     allowed = comparator.allowed
-    best = comparator.pack(latents, allowed[0], codec.model_id)
-    low, high = 0, len(allowed) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        data = comparator.pack(latents, allowed[middle], codec.model_id)
-        if len(data) <= n_bytes:
-            best, low = data, middle
-        else:
-            high = middle - 1
-    return best, comparator.unpack(best)
+    files = {0: comparator.pack(latents, allowed[0], codec.model_id)}
+
+    def fits(index: int) -> bool:
+        files[index] = comparator.pack(latents, allowed[index], codec.model_id)
+        return len(files[index]) <= n_bytes
+
+    best, _ = bisect(fits, 0, len(allowed))
+    return files[best], comparator.unpack(files[best])
 
 
 def sweep_comparator(

@@ -29,7 +29,7 @@ from ..comparators.rq import (
     to_vectors,
 )
 from ..errors import QannError
-from ..files import find_images
+from ..files import find_images, listed_paths
 from ..models import DEFAULT_MODEL, models_folder
 from .data import load_photos
 
@@ -122,10 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _learn(options: argparse.Namespace) -> None:
     from safetensors.torch import save_file
 
-    exclude = []
-    if options.exclude is not None:
-        exclude = [Path(line) for line in options.exclude.read_text().splitlines() if line.strip()]
-    paths = np.array(find_images(options.folders, exclude), object)
+    paths = np.array(find_images(options.folders, listed_paths(options.exclude)), object)
     random = np.random.default_rng(options.seed)
     random.shuffle(paths)
     photos = load_photos(list(paths[:PHOTOS]), CROP).training

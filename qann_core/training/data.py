@@ -9,9 +9,7 @@ from pathlib import Path
 from queue import Queue
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import ImageError, ParameterError
@@ -126,8 +124,3 @@ def centre_crops(photos: Sequence[np.ndarray], crop: int) -> np.ndarray:
         top, left = (photo.shape[0] - crop) // 2, (photo.shape[1] - crop) // 2
         cuts.append(photo[top : top + crop, left : left + crop])
     return np.stack(cuts)
-
-
-def centred(crops: np.ndarray) -> Tensor:
-    """uint8 (B, H, W, 3) -> float (B, 3, H, W) minus 127.5, laid out channels last."""
-    return torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() - 127.5

@@ -20,9 +20,10 @@ from ..models import load_networks
 from ..prior import PriorNetwork
 from ..prior_weights import exact_network, load_prior, save_prior, trainable
 from ..quantization import step_for_levels
+from ..samples import centred
 from ..vae import WaveletVAE
 from ..wavelet import Pyramid
-from .data import CropStream, PhotoSet, centre_crops, centred, load_photos
+from .data import CropStream, PhotoSet, centre_crops, load_photos
 from .loop import CROP_FACTOR, VALIDATION_LEVELS
 from .objective import quantize_batch
 from .optimizer import WARM_UP_STEPS

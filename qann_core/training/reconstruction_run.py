@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .data import centre_crops, centred
+from ..samples import centred
+from .data import centre_crops
 from .report import draw_curves
 from .run import BudgetedRun
 

@@ -1,0 +1,34 @@
+"""What the benchmarks over a folder share: their options, a clock, and the file of results."""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from qann_core.cli import DEFAULT_LEVELS
+from qann_core.images import write_bytes_atomically
+from qann_core.models import DEFAULT_MODEL
+
+_Result = TypeVar("_Result")
+
+
+def folder_parser(doc: str, levels: Sequence[int] = DEFAULT_LEVELS) -> argparse.ArgumentParser:
+    """A parser described by the first line of ``doc``, with a folder, --levels and --model."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--levels", type=int, nargs="+", default=levels)
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    return parser
+
+
+def cpu_timed(function: Callable[..., _Result], *arguments: Any) -> tuple[_Result, float]:
+    """What a call returns, and how many CPU seconds it took."""
+    started = time.process_time()
+    return function(*arguments), time.process_time() - started
+
+
+def write_json(path: Path, document: dict) -> None:
+    """Writes the results, over those of an earlier run."""
+    write_bytes_atomically(path, (json.dumps(document, indent=1) + "\n").encode(), force=True)

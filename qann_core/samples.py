@@ -1,0 +1,17 @@
+"""Images as the networks have them, float samples around zero, and back to 8-bit pixels."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def centred(images: np.ndarray) -> Tensor:
+    """uint8 (B, H, W, 3) -> float32 (B, 3, H, W) minus 127.5, laid out channels last."""
+    samples = torch.tensor(np.ascontiguousarray(images), dtype=torch.float32)
+    return samples.permute(0, 3, 1, 2) - 127.5
+
+
+def pixels_of(image: Tensor) -> np.ndarray:
+    """Centred float (3, H, W) -> uint8 (H, W, 3), rounded and clipped."""
+    pixels = image.add(127.5).round_().clamp_(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
