@@ -8,6 +8,7 @@ each offset against the codec's own, restored and quantized only, and the gain o
 """
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,15 @@ from qann_core.rate_distortion import bd_rate
 LEVELS = (36, 64, 96, 144, 220)
 
 
+def photo_parser(doc: str) -> argparse.ArgumentParser:
+    """A parser described by the first line of ``doc``, with the options that ``photos`` takes."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--every", type=int, default=50, metavar="K")
+    parser.add_argument("--side", type=int, default=512, metavar="S")
+    return parser
+
+
 def photos(folders: list[Path], every: int, side: int) -> list[np.ndarray]:
     """Every ``every``-th photo, scaled down to at most ``side`` pixels a side."""
     pictures = []
@@ -32,6 +42,24 @@ def photos(folders: list[Path], every: int, side: int) -> list[np.ndarray]:
         picture.thumbnail((side, side))
         pictures.append(np.array(picture))
     return pictures
+
+
+def mean_curves(
+    pictures: list[np.ndarray],
+    settings: Sequence[float],
+    measure: Callable[[Codec, np.ndarray, Latents, float], np.ndarray],
+) -> dict[float, np.ndarray]:
+    """By setting, what is measured of each photo and its latents, (len(LEVELS), F): means, (F, N).
+
+    Every photo is encoded once.
+    """
+    codec = Codec.load()
+    encoded = [codec.encode(picture) for picture in pictures]
+    curves = {}
+    for setting in tqdm(settings, "Settings"):
+        pairs = zip(pictures, encoded, strict=True)
+        curves[setting] = np.mean([measure(codec, p, y, setting) for p, y in pairs], axis=0).T
+    return curves
 
 
 def figures(codec: Codec, pixels: np.ndarray, latents: Latents, offset: float) -> np.ndarray:
@@ -48,19 +76,11 @@ def figures(codec: Codec, pixels: np.ndarray, latents: Latents, offset: float) -
 
 def main() -> None:
     """Measures and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folders", type=Path, nargs="+")
+    parser = photo_parser(__doc__)
     parser.add_argument("--offsets", type=float, nargs="+", default=(0.34, 0.38, 0.42, 0.46, 0.5))
-    parser.add_argument("--every", type=int, default=50, metavar="K")
-    parser.add_argument("--side", type=int, default=512, metavar="S")
     options = parser.parse_args()
-    codec = Codec.load()
     pictures = photos(options.folders, options.every, options.side)
-    encoded = [codec.encode(picture) for picture in pictures]
-    curves = {}
-    for offset in tqdm(sorted({*options.offsets, ROUNDING_OFFSET}), "Offsets"):
-        pairs = zip(pictures, encoded, strict=True)
-        curves[offset] = np.mean([figures(codec, p, y, offset) for p, y in pairs], axis=0).T
+    curves = mean_curves(pictures, sorted({*options.offsets, ROUNDING_OFFSET}), figures)
     rate, *anchors = curves[ROUNDING_OFFSET]
     print(f"{len(pictures)} photos; BD-rate against offset {ROUNDING_OFFSET}")
     print("| offset | BD-rate restored, % | BD-rate quantized, % | gain of restoration, dB |")

@@ -8,14 +8,10 @@ of everything else. Takes every K-th photo below the folders, scaled to at most 
 Prints, for each weight k, the BD-rate against the dead zone in files of both coders.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import torch
-from dead_zone import LEVELS, photos
+from dead_zone import LEVELS, mean_curves, photo_parser, photos
 from torch import Tensor
-from tqdm import tqdm
 
 from qann_core import Codec, QuantizedLatents, bitstream
 from qann_core.codec import Latents
@@ -82,19 +78,11 @@ def figures(codec: Codec, pixels: np.ndarray, latents: Latents, weight: float) -
 
 def main() -> None:
     """Measures and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folders", type=Path, nargs="+")
+    parser = photo_parser(__doc__)
     parser.add_argument("--weights", type=float, nargs="+", default=(10.7, 14.0, 20.0))
-    parser.add_argument("--every", type=int, default=50, metavar="K")
-    parser.add_argument("--side", type=int, default=512, metavar="S")
     options = parser.parse_args()
-    codec = Codec.load()
     pictures = photos(options.folders, options.every, options.side)
-    encoded = [codec.encode(picture) for picture in pictures]
-    curves = {}
-    for weight in tqdm((0.0, *options.weights), "Weights"):
-        pairs = zip(pictures, encoded, strict=True)
-        curves[weight] = np.mean([figures(codec, p, y, weight) for p, y in pairs], axis=0).T
+    curves = mean_curves(pictures, (0.0, *options.weights), figures)
     prior, brotli, plain, restored = curves[0.0]
     print(f"{len(pictures)} photos; BD-rate against the dead zone, %")
     print("| k | prior, restored | prior, quantized | Brotli, restored | gain, dB |")
