@@ -2,7 +2,7 @@
 
     python benchmarks/readme.py
 
-README.md and the default model's card name the tables between markers; the figures are those of
+README.md and the models' cards name the tables between markers; the figures are those of
 assets/benchmarks/kodak.json, which ``qann benchmark`` writes.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from qann_core.benchmark.tables import fill_in
 
 ROOT = Path(__file__).resolve().parents[1]
-TEXTS = (ROOT / "README.md", ROOT / "assets" / "models" / "default" / "MODEL_CARD.md")
+TEXTS = (ROOT / "README.md", *sorted((ROOT / "assets" / "models").glob("*/MODEL_CARD.md")))
 
 
 def main() -> None:

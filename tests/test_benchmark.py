@@ -26,7 +26,15 @@ from qann_core.benchmark.results import Benchmark, to_csv, to_document
 from qann_core.benchmark.runner import Measured, make_plan, run
 from qann_core.benchmark.store import Record, append_record, pixels_digest, read_records
 from qann_core.benchmark.subjects import VARIANTS, Curve, Selection, Subject, subjects
-from qann_core.benchmark.tables import deltas_table, fill_in, gains_table, levels_table, report
+from qann_core.benchmark.tables import (
+    deltas_table,
+    fill_in,
+    gains_table,
+    levels_table,
+    models_table,
+    report,
+    tensor_table,
+)
 from qann_core.benchmark.worker import Task
 from qann_core.charts import MEASURES, comparison, style
 from qann_core.cli import main
@@ -278,6 +286,25 @@ class TestResults:
         assert "published by a paper" in text and "![" in text
         assert "published" not in report(to_document(made_up(published=False)), "x", [])
         assert "+0.00" in gains_table(document)
+
+    def test_tables_of_several_models(self) -> None:
+        benchmark = made_up()
+        extra = []
+        for name, settings in (("old", slice(None)), ("tensor", slice(0, 2))):
+            for one in benchmark.measured[:2]:
+                kind = f"{one.subject.name}-{name}"
+                records = [
+                    replace(r, points=tuple(replace(p, codec=kind) for p in r.points[settings]))
+                    for r in one.records
+                ]
+                curves = {kind: Curve(kind, f"QANN ({name})", "variant")}
+                subject = replace(one.subject, name=kind, curves=curves)
+                extra.append(Measured(subject, tuple(records)))
+        document = to_document(replace(benchmark, measured=(*benchmark.measured, *extra)))
+        models, tensors = models_table(document).splitlines(), tensor_table(document).splitlines()
+        assert "this model: bpp" in models[0] and "old: bpp" in models[0]
+        assert len(models) == 2 + 4 and "tensor" not in models[0]
+        assert len(tensors) == 2 + 2 and tensors[2].split()[1] == "tensor"
 
     def test_lossless_points_are_valid_json(self) -> None:
         benchmark = made_up()

@@ -13,7 +13,7 @@ from qann_core.models import model_by_id
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-CARD = (ROOT / "assets" / "models" / "default" / "MODEL_CARD.md").read_text()
+CARDS = sorted((ROOT / "assets" / "models").glob("*/MODEL_CARD.md"))
 BENCHMARKS = ROOT / "assets" / "benchmarks"
 STORED = json.loads((BENCHMARKS / "kodak.json").read_text())
 
@@ -24,8 +24,9 @@ def points() -> list[dict[str, str]]:
     return list(csv.DictReader((BENCHMARKS / "kodak.csv").open()))
 
 
-@pytest.mark.parametrize("text", [README, CARD], ids=["README", "model card"])
-def test_tables_are_those_of_the_stored_benchmark(text: str) -> None:
+@pytest.mark.parametrize("path", [ROOT / "README.md", *CARDS], ids=lambda path: path.parent.name)
+def test_tables_are_those_of_the_stored_benchmark(path: Path) -> None:
+    text = path.read_text()
     assert any(f"<!-- {name} table -->" in text for name in TABLES)
     assert fill_in(text, STORED) == text, "run `python benchmarks/readme.py`"
 

@@ -49,6 +49,35 @@ def gains_table(document: Document) -> str:
     return _table(head, rows, left=0)
 
 
+def models_table(document: Document) -> str:
+    """The main model beside others at the same N, all with the default entropy coder."""
+    main, *others = _models(document)
+    same = [model for model in others if _settings(model) == _settings(main)]
+    head = ["N"]
+    for curve, _ in (main, *same):
+        name = curve["name"].removeprefix(RESTORED).removeprefix("-") or "this model"
+        head += [f"{name}: bpp", "restored, dB", "gain, dB"]
+    rows = [
+        [str(setting), *(cell for model in (main, *same) for cell in _rate_and_gain(model, index))]
+        for index, setting in enumerate(_settings(main))
+    ]
+    return _table(head, rows, left=0)
+
+
+def tensor_table(document: Document) -> str:
+    """Models of one latent tensor, which have N of their own."""
+    main, *others = _models(document)
+    rows = []
+    for model in (m for m in others if _settings(m) != _settings(main)):
+        name = model[0]["name"].removeprefix(f"{RESTORED}-")
+        for index, setting in enumerate(_settings(model)):
+            bpp, restored, gain = _rate_and_gain(model, index)
+            quantized = f"{model[1]['points'][index]['psnr']:.2f}"
+            rows.append([name, str(setting), bpp, quantized, restored, gain])
+    head = ["model", "N", "bits per pixel", "PSNR quantized, dB", "PSNR restored, dB", "gain, dB"]
+    return _table(head, rows, left=1)
+
+
 def deltas_table(document: Document) -> str:
     """BD-rate of each of this codec's curves (columns) against every other codec (rows)."""
     own = _of_group(document, "codec")
@@ -113,6 +142,8 @@ TABLES = {
     "levels": levels_table,
     "gains": gains_table,
     "deltas": deltas_table,
+    "models": models_table,
+    "tensor": tensor_table,
     "cost": cost_table,
 }
 """Tables that a text can hold, by the name in its markers, see ``fill_in``."""
@@ -164,6 +195,27 @@ def _anchors(document: Document) -> list[tuple[str, dict[str, Any]]]:
         rows.setdefault(label, {})[delta["curve"]] = delta
     own = {curve["label"] for curve in _of_group(document, "codec")}
     return sorted(rows.items(), key=lambda item: item[0] in own)
+
+
+def _models(document: Document) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each model's curves with its default coder, restored and quantized; the main one first."""
+    curves = {curve["name"]: curve for curve in document["curves"]}
+    return [
+        (curve, curves[QUANTIZED + name.removeprefix(RESTORED)])
+        for name, curve in curves.items()
+        if name.startswith(RESTORED) and "coder" not in curve["label"]
+    ]
+
+
+def _settings(model: tuple[dict[str, Any], dict[str, Any]]) -> list[int]:
+    return [point["setting"] for point in model[0]["points"]]
+
+
+def _rate_and_gain(model: tuple[dict[str, Any], dict[str, Any]], index: int) -> tuple[str, ...]:
+    """Bits per pixel, PSNR restored, and what restoration gained."""
+    restored, quantized = (curve["points"][index] for curve in model)
+    gain = restored["psnr"] - quantized["psnr"]
+    return f"{restored['bpp']:.3f}", f"{restored['psnr']:.2f}", _signed(gain, 2)
 
 
 def _of_group(document: Document, group: str) -> list[dict[str, Any]]:
