@@ -42,7 +42,7 @@ Sweep = Callable[[np.ndarray, Collection[str]], Iterable[Point]]
 """Pixels, uint8 (H, W, 3), and the names of slow measures to take as well, to points."""
 
 
-_TENSOR_LEVELS = (6, 8, 12, 16, 24, 32, 64, 128, 256)
+_TENSOR_LEVELS = (4, 6, 8, 12, 16, 24, 32, 64, 128, 256)
 """N of models whose latents are one tensor, which ends at 256."""
 
 
