@@ -6,6 +6,7 @@ Only the stage that is open is computed; what the stages share is made once (``a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,15 +77,21 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
             "The same as a notebook", value=str(NOTEBOOK), size="sm", min_width=180,
             elem_id="notebook",
         )  # fmt: skip
+    with gr.Tabs(elem_id="stages", overflow_behavior="wrap"):
+        tabs, built = build_stages(visit, levels)
+    _wire(visit, tab, other, levels, tabs, Walk(built))
+
+
+def build_stages(visit: gr.State, levels: gr.Slider) -> tuple[list[gr.Tab], list[Stage]]:
+    """A tab for each stage, in the order of the walk, and what it shows."""
     tabs: list[gr.Tab] = []
     built: list[Stage] = []
     builders = (_image, _latents, _diversity, _brotli, _restoration, _synthesis, _roads)
-    with gr.Tabs(elem_id="stages", overflow_behavior="wrap"):
-        for number, (title, builder) in enumerate(zip(words.STAGES, builders, strict=True)):
-            with gr.Tab(title, id=number, elem_id=f"stage-{number}") as stage_tab:
-                built.append(builder(visit, levels))
-            tabs.append(stage_tab)
-    _wire(visit, tab, other, levels, tabs, Walk(built))
+    for number, (title, builder) in enumerate(zip(words.STAGES, builders, strict=True)):
+        with gr.Tab(title, id=number, elem_id=f"stage-{number}") as stage_tab:
+            built.append(builder(visit, levels))
+        tabs.append(stage_tab)
+    return tabs, built
 
 
 @dataclass(frozen=True)
@@ -264,7 +271,11 @@ def _diversity(visit: gr.State, levels: gr.Slider) -> Stage:
         return shown.diversity(opened, chosen)
 
     def render(opened: Anatomy, index: int) -> list[Any]:
-        return [shown.diversity_head(opened), change(opened, index)]
+        with ThreadPoolExecutor(1) as beside:
+            restoring = beside.submit(lambda: opened.restored)
+            head = shown.diversity_head(opened)
+            restoring.result()
+        return [head, change(opened, index)]
 
     stage = Stage([subband], [head, body], render)
     subband.input(stage.listener(change), [visit, levels, subband], body, **_EVENTS)
@@ -298,10 +309,10 @@ def _restoration(visit: gr.State, levels: gr.Slider) -> Stage:
     def render(opened: Anatomy, column: int | None, row: int | None) -> list[Any]:
         true = opened.levels
         slider = gr.update(minimum=max(2, true // 4), maximum=4 * true, value=true)
-        return [
-            shown.restoration(opened), slider, shown.lie(opened, true),
-            *attend(opened, column, row),
-        ]  # fmt: skip
+        with ThreadPoolExecutor(1) as beside:  # the network lets go of the interpreter
+            attending = beside.submit(attend, opened, column, row)
+            drawn = [shown.restoration(opened), slider, shown.lie(opened, true)]
+            return [*drawn, *attending.result()]
 
     def point(visit: Visit, levels: int | None, choice: gr.SelectData) -> list[Any]:
         opened = _opened(visit, levels)
