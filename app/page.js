@@ -1,5 +1,5 @@
 // What Gradio's components lack: dividers by keyboard, zoom to exact pixels that stays while N
-// moves, N by keyboard, a photo pasted anywhere.
+// moves, N by keyboard, a file pasted or dropped anywhere.
 () => {
   const label = "Divider between the two pictures";
 
@@ -138,14 +138,40 @@
     pause = setTimeout(() => input.dispatchEvent(new PointerEvent("pointerup", { bubbles: true })), 250);
   });
 
-  document.addEventListener("paste", (event) => {
-    const image = [...(event.clipboardData?.files ?? [])].find((f) => f.type.startsWith("image/"));
-    const input = document.querySelector("#upload input[type=file]");
-    if (!image || !input) return;
-    event.preventDefault();
+  // Opens the tab that a file is for, and uploads it there as soon as its input is in the page.
+  const take = (file, tries = 20) => {
+    const opens = file.name.toLowerCase().endsWith(".qann");
+    document.getElementById(opens ? "tab-open-button" : "tab-compare-button")?.click();
+    const input = document.querySelector(`${opens ? "#qann-input" : "#upload"} input[type=file]`);
+    if (!input) {
+      if (tries > 0) setTimeout(() => take(file, tries - 1), 50);
+      return;
+    }
     const files = new DataTransfer();
-    files.items.add(image);
+    files.items.add(file);
     input.files = files.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+
+  document.addEventListener("paste", (event) => {
+    const image = [...(event.clipboardData?.files ?? [])].find((f) => f.type.startsWith("image/"));
+    if (!image) return;
+    event.preventDefault();
+    take(image);
+  });
+
+  // Beside the upload areas, which take a file themselves, a browser would leave the page for it.
+  // A picture of the page itself is no file to take.
+  let own = false;
+  document.addEventListener("dragstart", () => { own = true; });
+  document.addEventListener("dragend", () => { own = false; });
+  document.addEventListener("dragover", (event) => {
+    if (!own && event.dataTransfer?.types.includes("Files")) event.preventDefault();
+  });
+  document.addEventListener("drop", (event) => {
+    const file = event.dataTransfer?.files[0];
+    if (own || !file || event.defaultPrevented) return;
+    event.preventDefault();
+    take(file);
   });
 }
