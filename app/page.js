@@ -56,12 +56,20 @@
     picture.dataset.zoom = now < 1.002 * fit ? "" : `${Number(now.toFixed(2))} : 1`;
   };
 
+  // While new pictures are on their way, on a slow line, the old ones must not pass for them.
+  const tellBusy = (picture) => {
+    const busy = [...picture.querySelectorAll("img")].some((image) => !image.complete);
+    if (busy) picture.ariaBusy = "true";
+    else picture.removeAttribute("aria-busy");
+  };
+
   // Gradio forgets the zoom at each new picture; the same photo at another N keeps it. Of a photo
   // of another shape, Gradio takes the measures only when the frame changes its size.
   document.addEventListener("load", (event) => {
     const image = event.target;
     const picture = image.closest?.(".divided");
     if (!picture) return;
+    tellBusy(picture);
     const name = document.querySelector(picture.id === "picture" ? "#source" : "#opened-sides");
     const photo = `${image.naturalWidth} ${image.naturalHeight} ${name.textContent}`;
     if (image.dataset.photo === photo) return event.stopPropagation();
@@ -118,8 +126,11 @@
       const sides = [...document.querySelectorAll(`${names} .side b`)].map((b) => b.textContent);
       document.querySelectorAll(`${pictures} img`).forEach((image, i) => {
         if (sides[i] && image.alt !== sides[i]) image.alt = sides[i];
-        if (i > 0 || image.dataset.watched) return;
+        if (image.dataset.watched) return;
         image.dataset.watched = "yes";
+        const picture = document.querySelector(pictures);
+        new MutationObserver(() => tellBusy(picture)).observe(image, { attributeFilter: ["src"] });
+        if (i > 0) return;
         new MutationObserver(() => tellZoom(image)).observe(image, { attributeFilter: ["style"] });
       });
     }

@@ -1,4 +1,4 @@
-"""Seconds that each stage of the tab "Inside the codec" takes to draw at an N where it is first seen.
+"""Seconds that each stage of the tab "Inside the codec" takes at an N where it is first seen.
 
     python benchmarks/stage_times.py [--photo NAME] [--moves K]
 
