@@ -47,7 +47,7 @@ def main() -> None:
     options = parser.parse_args()
     photo = example_photo(options.photo)
     with gr.Blocks():
-        _, stages = inside.build_stages(gr.State(), gr.Slider())
+        _, stages = inside.build_stages(gr.State())
     times: dict[str, tuple[list[float], list[float]]] = {}
     visit = Visit(photo, compress_photo(photo, 64))
     for stage in stages:  # fonts, weights and caches
