@@ -58,7 +58,7 @@ def build() -> gr.Blocks:
                 tab = layout.build(visit)
             with gr.Tab("Rate-distortion", id="curves") as curves_tab:
                 curves.build(visit, curves_tab)
-            with gr.Tab("Inside the codec", id="inside") as inside_tab:
+            with gr.Tab("Inside the codec", id="inside", elem_id="tab-inside") as inside_tab:
                 inside.build(visit, inside_tab, tab)
             with gr.Tab("Open a .qann file", id="open", elem_id="tab-open"):
                 open_file.build()

@@ -97,8 +97,13 @@ def test_a_stage_clicked_while_the_tab_is_entered_is_of_the_present_n(open_page,
     page.get_by_role("tab", name="Compare").click()
     type_number(page, "#levels", 60)
     page.wait_for_selector("#verdict .cards[data-levels='60']")
-    page.get_by_role("tab", name="Inside the codec").click()
-    page.get_by_role("tab", name="3 Diversity", exact=True).click()  # N's slider is not there yet
+    held = []  # the answers, so that the tab's own slider does not follow N yet
+    page.route("**/queue/data**", lambda route: held.append(route))
+    for name in ("Inside the codec", "3 Diversity"):
+        with page.expect_request("**/queue/join**"):
+            page.get_by_role("tab", name=name, exact=True).click()
+    for route in held:
+        route.continue_()
     wait_for_another(page, STAGES["3 Diversity"], before)
     page.wait_for_function(
         "document.querySelector('#inside-levels input[type=number]').value == 60"
