@@ -37,6 +37,7 @@ def theme() -> gr.Theme:
         block_info_text_color_dark="*neutral_400",
         block_title_text_color="*neutral_800",
         block_title_text_color_dark="*neutral_200",
+        checkbox_border_color_dark="*neutral_400",
         slider_color="*primary_600",
         slider_color_dark="*primary_500",
     )
