@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from qann_core import Codec, ParameterError, wavelet
+from qann_core import Codec, ParameterError, read_header, wavelet
 from qann_core.bitstream import HEADER_BYTES, band_shapes
 from qann_core.codec import Latents
 from qann_core.comparators import at_bytes, comparators, decode
@@ -25,7 +25,7 @@ from qann_core.quantization import QuantizedLatents, step_for_levels
 from qann_core.wavelet import COLOURS, ORIENTATIONS, WAVELET_LEVELS, Pyramid
 
 from .models import codec_of
-from .visit import Photo, Visit
+from .visit import Photo, Result, Visit
 
 ROOM_BYTES = 384 * 1024 * 1024
 """Room for the parts of all visits together; one photo of 0.4 megapixels takes 12 MiB."""
@@ -101,6 +101,18 @@ class Anatomy:
     def __init__(self, photo: Photo, levels: int) -> None:
         self.photo, self.levels, self.model = photo, levels, photo.choice.model
         self.step = float(step_for_levels(levels))
+
+    def take(self, result: Result) -> None:
+        """Takes over the parts that the photo's result has, if it is of this N and model.
+
+        They count as parts of their own, for they may outlive the result.
+        """
+        if (result.levels, result.choice.model) != (self.levels, self.model):
+            return
+        self.__dict__.setdefault("picture_quantized", result.quantized)
+        self.__dict__.setdefault("picture_restored", result.restored)
+        if read_header(result.data).coder == "brotli":
+            self.__dict__.setdefault("data", result.data)
 
     @property
     def codec(self) -> Codec:
@@ -244,10 +256,12 @@ _lock = threading.Lock()
 def anatomy(visit: Visit, levels: int) -> Anatomy:
     """The visit's photo at this N, kept with the visit until its photo or N changes.
 
+    It begins with what the visit's result has already, where that is of this N.
+
     Raises:
         ParameterError: when the visit was forgotten.
     """
-    photo, _ = visit.present()
+    photo, result = visit.present()
     known = visit.anatomy
     wanted = (levels, photo.choice.model)
     if (
@@ -256,6 +270,7 @@ def anatomy(visit: Visit, levels: int) -> Anatomy:
         or (known.levels, known.model) != wanted
     ):
         known = visit.anatomy = Anatomy(photo, levels)
+    known.take(result)
     _keep(known)
     return known
 

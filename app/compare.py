@@ -158,20 +158,26 @@ def change_model(visit: Visit, levels: int | None, model: str, coder: str, *view
 
 
 def bring(
-    path: str | None, visit: Visit, levels: int | None, model: str, coder: str, *view: Any
-) -> Update:
-    """A file was uploaded, dropped or pasted, or the camera took a picture.
+    path: str | None, visit: Visit, levels: int | None, model: str, coder: str, *view: Any,
+    name: str = "",
+) -> Update:  # fmt: skip
+    """A file was uploaded, dropped or pasted; it is called ``name``, or as the file is.
 
     A file that cannot be used leaves all as it was, but empties the inputs for another try.
     """
     if path is None:
         return gr.skip()
     try:
-        photo = read_photo(path, Path(path).stem, PAGE_MEGAPIXELS)
+        photo = read_photo(path, name or Path(path).stem, PAGE_MEGAPIXELS)
         return arrive(visit, photo, levels, check_choice(model, coder), view)
     except QannError as error:
         gr.Warning(str(error), title="This file cannot be used")
         return [*[gr.skip()] * N_RESULT_OUTPUTS, None, None, *[gr.skip()] * 3]
+
+
+def snap(path: str | None, *settings: Any) -> Update:
+    """The camera took a picture."""
+    return bring(path, *settings, name="camera")
 
 
 def pick(
@@ -231,7 +237,7 @@ def wire(demo: gr.Blocks, tab: CompareTab) -> None:
     gr.on(changed, toasted(show), [tab.visit, *view], shown, **options)
     tab.upload.upload(toasted(bring), [tab.upload, *settings], arrival, **options)
     tab.own.upload(toasted(bring), [tab.own, *settings], arrival, **options)
-    tab.camera.input(toasted(bring), [tab.camera, *settings], arrival, **options)
+    tab.camera.input(toasted(snap), [tab.camera, *settings], arrival, **options)
     tab.gallery.select(toasted(pick), settings, arrival, **options)
     for number, button in enumerate(tab.lessons):
         button.click(toasted(start_lesson(number)), settings, arrival, **options)

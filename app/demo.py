@@ -37,6 +37,7 @@ def theme() -> gr.Theme:
         block_info_text_color_dark="*neutral_400",
         block_title_text_color="*neutral_800",
         block_title_text_color_dark="*neutral_200",
+        checkbox_border_color_dark="*neutral_400",
         slider_color="*primary_600",
         slider_color_dark="*primary_500",
     )
@@ -54,13 +55,13 @@ def build() -> gr.Blocks:
         visit = gr.State(Visit(), time_to_live=KEEP_SECONDS, delete_callback=Visit.forget)
         gr.Markdown(words.HEADING, elem_id="heading")
         with gr.Tabs(overflow_behavior="wrap"):
-            with gr.Tab("Compare", id="compare"):
+            with gr.Tab("Compare", id="compare", elem_id="tab-compare"):
                 tab = layout.build(visit)
             with gr.Tab("Rate-distortion", id="curves") as curves_tab:
                 curves.build(visit, curves_tab)
-            with gr.Tab("Inside the codec", id="inside") as inside_tab:
+            with gr.Tab("Inside the codec", id="inside", elem_id="tab-inside") as inside_tab:
                 inside.build(visit, inside_tab, tab)
-            with gr.Tab("Open a .qann file", id="open"):
+            with gr.Tab("Open a .qann file", id="open", elem_id="tab-open"):
                 open_file.build()
         api.build()
         compare.wire(demo, tab)

@@ -106,6 +106,7 @@ def histogram(before: np.ndarray, reduced: np.ndarray, restored: np.ndarray) -> 
     levels = np.arange(-4, 5)
     axes.vlines(levels, 0.7, [max(0.7, np.sum(reduced == q)) for q in levels], color=REDUCED,
                 lw=2.2, label="reduced")  # fmt: skip
+    axes.minorticks_off()
     for values, colour, label in (
         (before, BEFORE, "before"),
         (restored, RESTORED, "restored"),
@@ -243,6 +244,7 @@ def symbols(values: np.ndarray, counts: np.ndarray) -> Figure:
     figure = _figure(3.1)
     axes = _axes(figure)
     axes.set_yscale("log")
+    axes.minorticks_off()
     axes.bar(values, np.maximum(counts, 0.5), bottom=0.5, color=REDUCED, width=0.75)
     ticks = values[::2]
     signs = {int(values[0]): "≤", int(values[-1]): "≥"}

@@ -6,6 +6,7 @@ Only the stage that is open is computed; what the stages share is made once (``a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,18 +50,23 @@ class Stage:
     render: Callable[..., list[Any]]
 
     def listener(self, render: Callable[..., Any] | None = None) -> Callable[..., Any]:
-        """A listener for (visit, N, *inputs), rendering all of it or with ``render``."""
+        """A listener for (visit, *inputs), rendering all of it or with ``render``."""
         chosen = render or self.render
 
-        def listen(visit: Visit, levels: int | None, *inputs: Any) -> Any:
-            return chosen(_opened(visit, levels), *inputs)
+        def listen(visit: Visit, *inputs: Any) -> Any:
+            return chosen(_opened(visit), *inputs)
 
         return toasted(listen)
 
 
-def _opened(visit: Visit, levels: int | None) -> Anatomy:
-    photo, result = visit.present()
-    return anatomy(visit, compare.within(levels, result.levels, photo.choice.model))
+def _levels(visit: Visit) -> int:
+    """The present N. The slider may lag behind it while the tab is being entered."""
+    _, result = visit.present()
+    return result.levels if visit.wanted is None else visit.wanted
+
+
+def _opened(visit: Visit) -> Anatomy:
+    return anatomy(visit, _levels(visit))
 
 
 def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
@@ -76,15 +82,21 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
             "The same as a notebook", value=str(NOTEBOOK), size="sm", min_width=180,
             elem_id="notebook",
         )  # fmt: skip
+    with gr.Tabs(elem_id="stages", overflow_behavior="wrap"):
+        tabs, built = build_stages(visit)
+    _wire(visit, tab, other, levels, tabs, Walk(built))
+
+
+def build_stages(visit: gr.State) -> tuple[list[gr.Tab], list[Stage]]:
+    """A tab for each stage, in the order of the walk, and what it shows."""
     tabs: list[gr.Tab] = []
     built: list[Stage] = []
     builders = (_image, _latents, _diversity, _brotli, _restoration, _synthesis, _roads)
-    with gr.Tabs(elem_id="stages", overflow_behavior="wrap"):
-        for number, (title, builder) in enumerate(zip(words.STAGES, builders, strict=True)):
-            with gr.Tab(title, id=number, elem_id=f"stage-{number}") as stage_tab:
-                built.append(builder(visit, levels))
-            tabs.append(stage_tab)
-    _wire(visit, tab, other, levels, tabs, Walk(built))
+    for number, (title, builder) in enumerate(zip(words.STAGES, builders, strict=True)):
+        with gr.Tab(title, id=number, elem_id=f"stage-{number}") as stage_tab:
+            built.append(builder(visit))
+        tabs.append(stage_tab)
+    return tabs, built
 
 
 @dataclass(frozen=True)
@@ -103,47 +115,50 @@ class Walk:
         """What all stages write."""
         return [component for stage in self.stages for component in stage.outputs]
 
-    def draw(self, visit: Visit, levels: int, number: int, *values: Any) -> list[Any]:
+    def draw(self, visit: Visit, number: int, *values: Any) -> list[Any]:
         """The open stage's outputs; the others' stay as they are."""
         update: list[Any] = []
         for index, stage in enumerate(self.stages):
             own, values = values[: len(stage.inputs)], values[len(stage.inputs) :]
             if index == number:
-                update += stage.render(_opened(visit, levels), *own)
+                update += stage.render(_opened(visit), *own)
             else:
                 update += [gr.skip()] * len(stage.outputs)
         return update
 
     def enter(self, visit: Visit, number: int, *values: Any) -> list[Any]:
         """The tab was opened: N and photo may have changed meanwhile."""
-        photo, result = visit.present()
+        photo, _ = visit.present()
         low, high = compare.slider_range(photo.choice.model)
-        slider = gr.update(minimum=low, maximum=high, value=result.levels)
-        return [slider, *self.draw(visit, result.levels, number, *values)]
+        slider = gr.update(minimum=low, maximum=high, value=_levels(visit))
+        return [slider, *self.draw(visit, number, *values)]
 
     def choose(self, number: int) -> Callable[..., list[Any]]:
         """The listener that opens a stage."""
 
-        def chosen(visit: Visit, levels: int | None, *values: Any) -> list[Any]:
-            return [number, *self.stages[number].render(_opened(visit, levels), *values)]
+        def chosen(visit: Visit, *values: Any) -> list[Any]:
+            return [number, *self.stages[number].render(_opened(visit), *values)]
 
         return chosen
 
     def move(self, visit: Visit, levels: int | None, number: int, *values: Any) -> list[Any]:
-        """N was moved here: the N to follow, or None, and the open stage."""
-        photo, result = visit.present()
-        moved = compare.within(levels, result.levels, photo.choice.model)
-        if moved == result.levels:  # the number field reports a release when it is left, too
-            return [None, *[gr.skip()] * len(self.outputs)]
-        return [moved, *self.draw(visit, moved, number, *values)]
+        """N was moved here: the open stage; the Compare tab is to follow."""
+        photo, _ = visit.present()
+        present = _levels(visit)
+        moved = compare.within(levels, present, photo.choice.model)
+        if moved == present:  # the number field reports a release when it is left, too
+            return [gr.skip()] * len(self.outputs)
+        visit.wanted = moved
+        return self.draw(visit, number, *values)
 
 
-def _follow(visit: Visit, moved: int | None, *view: Any) -> Any:
+def _follow(visit: Visit, *view: Any) -> Any:
     """The Compare tab at the N that was chosen here."""
     photo, result = visit.present()
-    if moved is None or moved == result.levels:
+    wanted, visit.wanted = visit.wanted, None
+    if wanted is None or wanted == result.levels:
         return gr.skip()
-    return [*compare.slide(visit, moved, photo.choice.model, photo.choice.coder, *view), moved]
+    return [*compare.slide(visit, wanted, photo.choice.model, photo.choice.coder, *view), wanted]
 
 
 def _wire(
@@ -151,21 +166,21 @@ def _wire(
     walk: Walk,
 ) -> None:  # fmt: skip
     """The open stage follows the tabs and N; N is the Compare tab's too."""
-    present, wanted = gr.State(0), gr.State()
+    present = gr.State(0)
     inputs, outputs = walk.inputs, walk.outputs
     tab.select(toasted(walk.enter), [visit, present, *inputs], [levels, *outputs], **_EVENTS)
     moving = levels.release(
-        toasted(walk.move), [visit, levels, present, *inputs], [wanted, *outputs], **_EVENTS
+        toasted(walk.move), [visit, levels, present, *inputs], outputs, **_EVENTS
     )
     view = [other.left, other.right, other.show_maps]
     moving.then(
-        toasted(_follow), [visit, wanted, *view], [*compare.result_outputs(other), other.levels],
+        toasted(_follow), [visit, *view], [*compare.result_outputs(other), other.levels],
         **_EVENTS | {"show_progress": "hidden"},
     )  # fmt: skip
     for number, (stage_tab, stage) in enumerate(zip(tabs, walk.stages, strict=True)):
         stage_tab.select(
-            toasted(walk.choose(number)), [visit, levels, *stage.inputs],
-            [present, *stage.outputs], **_EVENTS,
+            toasted(walk.choose(number)), [visit, *stage.inputs], [present, *stage.outputs],
+            **_EVENTS,
         )  # fmt: skip
 
 
@@ -173,11 +188,11 @@ def _html(name: str, height: int) -> gr.HTML:
     return gr.HTML(elem_id=name, min_height=height, elem_classes="stage")
 
 
-def _image(visit: gr.State, levels: gr.Slider) -> Stage:
+def _image(visit: gr.State) -> Stage:
     return Stage([], [_html("stage-image", 420)], lambda opened: [shown.image(opened)])
 
 
-def _brotli(visit: gr.State, levels: gr.Slider) -> Stage:
+def _brotli(visit: gr.State) -> Stage:
     head = _html("stage-brotli-head", 110)
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=320):
@@ -185,8 +200,8 @@ def _brotli(visit: gr.State, levels: gr.Slider) -> Stage:
         with gr.Column(scale=1, min_width=280):
             others = _html("packings", 360)
     prior = _html("prior", 360)
-    _afterwards(visit, levels, body, others, shown.other_packings)
-    _afterwards(visit, levels, body, prior, learned_prior)
+    _afterwards(visit, body, others, shown.other_packings)
+    _afterwards(visit, body, prior, learned_prior)
     render = _together(shown.brotli_head, shown.brotli)
     return Stage([], [head, body], render)
 
@@ -196,28 +211,28 @@ def _together(*parts: Callable[[Anatomy], str]) -> Callable[[Anatomy], list[Any]
 
 
 def _afterwards(
-    visit: gr.State, levels: gr.Slider, first: gr.HTML, second: gr.HTML,
+    visit: gr.State, first: gr.HTML, second: gr.HTML,
     render: Callable[[Anatomy], str],
 ) -> None:  # fmt: skip
     """What takes longer than a stage may: made when the rest of the stage is on screen."""
 
-    def listen(visit: Visit, levels: int | None) -> str:
-        return render(_opened(visit, levels))
+    def listen(visit: Visit) -> str:
+        return render(_opened(visit))
 
-    first.change(toasted(listen), [visit, levels], second, **_EVENTS)
+    first.change(toasted(listen), [visit], second, **_EVENTS)
 
 
-def _synthesis(visit: gr.State, levels: gr.Slider) -> Stage:
+def _synthesis(visit: gr.State) -> Stage:
     return Stage([], [_html("stage-synthesis", 600)], lambda opened: [shown.synthesis(opened)])
 
 
-def _roads(visit: gr.State, levels: gr.Slider) -> Stage:
+def _roads(visit: gr.State) -> Stage:
     head, body = _html("stage-roads-head", 110), _html("stage-roads", 420)
-    _afterwards(visit, levels, head, body, shown.roads)
+    _afterwards(visit, head, body, shown.roads)
     return Stage([], [head], _together(shown.roads_head))
 
 
-def _latents(visit: gr.State, levels: gr.Slider) -> Stage:
+def _latents(visit: gr.State) -> Stage:
     head = _html("stage-latents", 110)
     with gr.Row(elem_classes="chooser"):
         subband = gr.Dropdown(
@@ -241,17 +256,17 @@ def _latents(visit: gr.State, levels: gr.Slider) -> Stage:
         unchanged = [shown.latents_head(opened), shown.latents_residual(opened)]
         return [*unchanged, *change(opened, index)]
 
-    def select(visit: Visit, levels: int | None, choice: gr.SelectData) -> list[Any]:
+    def select(visit: Visit, choice: gr.SelectData) -> list[Any]:
         index = min(max(int(choice.index), 0), len(SUBBANDS) - 1)
-        return [*change(_opened(visit, levels), index), index]
+        return [*change(_opened(visit), index), index]
 
     stage = Stage([subband], [head, residual, pictures, facts], render)
-    subband.input(stage.listener(change), [visit, levels, subband], [pictures, facts], **_EVENTS)
-    pictures.select(toasted(select), [visit, levels], [pictures, facts, subband], **_EVENTS)
+    subband.input(stage.listener(change), [visit, subband], [pictures, facts], **_EVENTS)
+    pictures.select(toasted(select), [visit], [pictures, facts, subband], **_EVENTS)
     return stage
 
 
-def _diversity(visit: gr.State, levels: gr.Slider) -> Stage:
+def _diversity(visit: gr.State) -> Stage:
     head = _html("stage-diversity-head", 110)
     subband = gr.Dropdown(
         [("The clearest at this N", _CLEAREST), *_NAMES], value=_CLEAREST, label="Subband",
@@ -264,14 +279,18 @@ def _diversity(visit: gr.State, levels: gr.Slider) -> Stage:
         return shown.diversity(opened, chosen)
 
     def render(opened: Anatomy, index: int) -> list[Any]:
-        return [shown.diversity_head(opened), change(opened, index)]
+        with ThreadPoolExecutor(1) as beside:
+            restoring = beside.submit(lambda: opened.restored)
+            head = shown.diversity_head(opened)
+            restoring.result()
+        return [head, change(opened, index)]
 
     stage = Stage([subband], [head, body], render)
-    subband.input(stage.listener(change), [visit, levels, subband], body, **_EVENTS)
+    subband.input(stage.listener(change), [visit, subband], body, **_EVENTS)
     return stage
 
 
-def _restoration(visit: gr.State, levels: gr.Slider) -> Stage:
+def _restoration(visit: gr.State) -> Stage:
     body = _html("stage-qann", 900)
     with gr.Row():
         with gr.Column(min_width=320):
@@ -298,13 +317,13 @@ def _restoration(visit: gr.State, levels: gr.Slider) -> Stage:
     def render(opened: Anatomy, column: int | None, row: int | None) -> list[Any]:
         true = opened.levels
         slider = gr.update(minimum=max(2, true // 4), maximum=4 * true, value=true)
-        return [
-            shown.restoration(opened), slider, shown.lie(opened, true),
-            *attend(opened, column, row),
-        ]  # fmt: skip
+        with ThreadPoolExecutor(1) as beside:  # the network lets go of the interpreter
+            attending = beside.submit(attend, opened, column, row)
+            drawn = [shown.restoration(opened), slider, shown.lie(opened, true)]
+            return [*drawn, *attending.result()]
 
-    def point(visit: Visit, levels: int | None, choice: gr.SelectData) -> list[Any]:
-        opened = _opened(visit, levels)
+    def point(visit: Visit, choice: gr.SelectData) -> list[Any]:
+        opened = _opened(visit)
         height, width = opened.photo.pixels.shape[:2]
         across, down = (min(max(float(share), 0.0), 1.0) for share in choice.index)
         return attend(opened, int(across * (width - 1)) // 16, int(down * (height - 1)) // 16)
@@ -313,21 +332,21 @@ def _restoration(visit: gr.State, levels: gr.Slider) -> Stage:
         true = opened.levels
         return shown.lie(opened, true if told is None else min(max(told, 2), 4 * true))
 
-    def tell_nine(visit: Visit, levels: int | None) -> Iterator[str]:
-        opened = _opened(visit, levels)
+    def tell_nine(visit: Visit) -> Iterator[str]:
+        opened = _opened(visit)
         for told in lies(opened.levels):
             opened.psnr_told(told)
             yield shown.lie(opened, told)
         yield shown.lie(opened, opened.levels)
 
     stage = Stage([column, row], [body, told, lied, seen, column, row], render)
-    ask.click(toasted(tell_nine), [visit, levels], lied, **_EVENTS)
-    told.release(stage.listener(tell), [visit, levels, told], lied, **_EVENTS)
+    ask.click(toasted(tell_nine), [visit], lied, **_EVENTS)
+    told.release(stage.listener(tell), [visit, told], lied, **_EVENTS)
     gr.on(
-        [column.input, row.input], stage.listener(attend), [visit, levels, column, row],
+        [column.input, row.input], stage.listener(attend), [visit, column, row],
         [seen, column, row], **_EVENTS,
     )  # fmt: skip
-    seen.select(toasted(point), [visit, levels], [seen, column, row], **_EVENTS)
+    seen.select(toasted(point), [visit], [seen, column, row], **_EVENTS)
     return stage
 
 

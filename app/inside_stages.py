@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
+from qann_core import Codec
 from qann_core.metrics import bits_per_pixel
 from qann_core.quantization import ROUNDING_OFFSET
 from qann_core.wavelet import COLOURS
@@ -152,11 +155,6 @@ def diversity(anatomy: Anatomy, chosen: Subband) -> str:
         "Histogram of latents in steps: smooth before reduction, spikes at the whole numbers after "
         "it, and broad humps beside the whole numbers after restoration.",
     )
-    stairs = plates.plate(
-        drawn.staircase(0.5 if chosen.band == 0 else ROUNDING_OFFSET),
-        "From latent to integer",
-        "A staircase: each step of the input becomes one integer; what becomes 0 is shaded.",
-    )
     errors = plates.plate(
         drawn.errors_in_bin(found.true[busy], (found.before - found.restored)[busy]),
         "The error within a bin",
@@ -164,7 +162,16 @@ def diversity(anatomy: Anatomy, chosen: Subband) -> str:
         "where the network could guess.",
         f"{chosen.name}, {which}.",
     )
+    stairs = _staircase(0.5 if chosen.band == 0 else ROUNDING_OFFSET)
     return plates.plates(maps, values, stairs, errors)
+
+
+@cache  # the same for every photo and N
+def _staircase(offset: float) -> str:
+    return plates.plate(
+        drawn.staircase(offset), "From latent to integer",
+        "A staircase: each step of the input becomes one integer; what becomes 0 is shaded.",
+    )  # fmt: skip
 
 
 def brotli_head(anatomy: Anatomy) -> str:
@@ -220,7 +227,6 @@ def restoration(anatomy: Anatomy) -> str:
     """Stage 5: the correction, the errors, the gain by scale and the network itself."""
     before = anatomy.psnr(anatomy.picture_quantized)
     after = anatomy.psnr(anatomy.picture_restored)
-    config = anatomy.codec.qann.config
     errors = stages.errors_by_band(anatomy)
     pictures = (anatomy.picture_quantized, anatomy.picture_restored)
     wrong = [stages.error_map(anatomy, picture) for picture in pictures]
@@ -233,8 +239,6 @@ def restoration(anatomy: Anatomy) -> str:
         )
         for values, title in zip(wrong, ("The error before", "The error after"), strict=True)
     ]  # fmt: skip
-    widths = list(config.widths)
-    scales = [2 ** (level + 1) for level in range(len(widths))]
     return plates.head(
         drawn.signed_decibels(after - before),
         f"from {decibels(before)} to {decibels(after)}, for no byte",
@@ -253,14 +257,22 @@ def restoration(anatomy: Anatomy) -> str:
             "with the gain in decibels.",
             "The decoded pictures' errors in the wavelet domain; the bars add up to the whole.",
         ),
-        plates.plate(
-            drawn.unet(widths, config.blocks_down, config.blocks_up, scales),
-            f"The network: {anatomy.codec.qann.num_parameters() / 1e6:.1f} million weights",
-            "Drawing of the U-Net: four resolutions from 1/2 to 1/16, blocks on the way down and "
-            "up, skip connections between them, attention at 1/16; N enters every block.",
-            "Orange dots: where the embedding of N enters.",
-        ),
+        _network(anatomy.codec),
     )  # fmt: skip
+
+
+@cache  # codecs are a few, and stay
+def _network(codec: Codec) -> str:
+    config = codec.qann.config
+    widths = list(config.widths)
+    scales = [2 ** (level + 1) for level in range(len(widths))]
+    return plates.plate(
+        drawn.unet(widths, config.blocks_down, config.blocks_up, scales),
+        f"The network: {codec.qann.num_parameters() / 1e6:.1f} million weights",
+        "Drawing of the U-Net: four resolutions from 1/2 to 1/16, blocks on the way down and "
+        "up, skip connections between them, attention at 1/16; N enters every block.",
+        "Orange dots: where the embedding of N enters.",
+    )
 
 
 def lie(anatomy: Anatomy, told: int) -> str:

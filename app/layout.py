@@ -15,6 +15,9 @@ from .examples import credits
 from .models import DEFAULT_CODER, DEFAULT_MODEL, model_names
 from .visit import PAGE_MEGAPIXELS
 
+CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 960}}}
+"""What a camera is asked for: as many pixels as are worked on in about a second."""
+
 
 @dataclass(frozen=True)
 class CompareTab:
@@ -188,12 +191,13 @@ def _photos() -> tuple[gr.Gallery, gr.File, gr.Image]:
     )
     gr.HTML(
         f"<p class='quiet'>Your own photo: up to 30 MB; above {PAGE_MEGAPIXELS} megapixels it is "
-        "scaled down. You can also paste one anywhere on this page.</p>",
+        "scaled down. You can also drop or paste one anywhere on this page.</p>",
         elem_id="yours",
     )
     with gr.Accordion("Use the camera", open=False, elem_id="use-camera"):
         camera = gr.Image(
             sources=["webcam"], type="filepath", image_mode=None, show_label=False,
             label="Camera", buttons=[], elem_id="camera",
+            webcam_options=gr.WebcamOptions(constraints=CAMERA),
         )  # fmt: skip
     return gallery, upload, camera

@@ -1,5 +1,5 @@
 // What Gradio's components lack: dividers by keyboard, zoom to exact pixels that stays while N
-// moves, N by keyboard, a photo pasted anywhere.
+// moves, N by keyboard, a file pasted or dropped anywhere.
 () => {
   const label = "Divider between the two pictures";
 
@@ -56,12 +56,20 @@
     picture.dataset.zoom = now < 1.002 * fit ? "" : `${Number(now.toFixed(2))} : 1`;
   };
 
+  // While new pictures are on their way, on a slow line, the old ones must not pass for them.
+  const tellBusy = (picture) => {
+    const busy = [...picture.querySelectorAll("img")].some((image) => !image.complete);
+    if (busy) picture.ariaBusy = "true";
+    else picture.removeAttribute("aria-busy");
+  };
+
   // Gradio forgets the zoom at each new picture; the same photo at another N keeps it. Of a photo
   // of another shape, Gradio takes the measures only when the frame changes its size.
   document.addEventListener("load", (event) => {
     const image = event.target;
     const picture = image.closest?.(".divided");
     if (!picture) return;
+    tellBusy(picture);
     const name = document.querySelector(picture.id === "picture" ? "#source" : "#opened-sides");
     const photo = `${image.naturalWidth} ${image.naturalHeight} ${name.textContent}`;
     if (image.dataset.photo === photo) return event.stopPropagation();
@@ -118,8 +126,11 @@
       const sides = [...document.querySelectorAll(`${names} .side b`)].map((b) => b.textContent);
       document.querySelectorAll(`${pictures} img`).forEach((image, i) => {
         if (sides[i] && image.alt !== sides[i]) image.alt = sides[i];
-        if (i > 0 || image.dataset.watched) return;
+        if (image.dataset.watched) return;
         image.dataset.watched = "yes";
+        const picture = document.querySelector(pictures);
+        new MutationObserver(() => tellBusy(picture)).observe(image, { attributeFilter: ["src"] });
+        if (i > 0) return;
         new MutationObserver(() => tellZoom(image)).observe(image, { attributeFilter: ["style"] });
       });
     }
@@ -138,14 +149,40 @@
     pause = setTimeout(() => input.dispatchEvent(new PointerEvent("pointerup", { bubbles: true })), 250);
   });
 
-  document.addEventListener("paste", (event) => {
-    const image = [...(event.clipboardData?.files ?? [])].find((f) => f.type.startsWith("image/"));
-    const input = document.querySelector("#upload input[type=file]");
-    if (!image || !input) return;
-    event.preventDefault();
+  // Opens the tab that a file is for, and uploads it there as soon as its input is in the page.
+  const take = (file, tries = 20) => {
+    const opens = file.name.toLowerCase().endsWith(".qann");
+    document.getElementById(opens ? "tab-open-button" : "tab-compare-button")?.click();
+    const input = document.querySelector(`${opens ? "#qann-input" : "#upload"} input[type=file]`);
+    if (!input) {
+      if (tries > 0) setTimeout(() => take(file, tries - 1), 50);
+      return;
+    }
     const files = new DataTransfer();
-    files.items.add(image);
+    files.items.add(file);
     input.files = files.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+
+  document.addEventListener("paste", (event) => {
+    const image = [...(event.clipboardData?.files ?? [])].find((f) => f.type.startsWith("image/"));
+    if (!image) return;
+    event.preventDefault();
+    take(image);
+  });
+
+  // Beside the upload areas, which take a file themselves, a browser would leave the page for it.
+  // A picture of the page itself is no file to take.
+  let own = false;
+  document.addEventListener("dragstart", () => { own = true; });
+  document.addEventListener("dragend", () => { own = false; });
+  document.addEventListener("dragover", (event) => {
+    if (!own && event.dataTransfer?.types.includes("Files")) event.preventDefault();
+  });
+  document.addEventListener("drop", (event) => {
+    const file = event.dataTransfer?.files[0];
+    if (own || !file || event.defaultPrevented) return;
+    event.preventDefault();
+    take(file);
   });
 }

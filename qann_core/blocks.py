@@ -107,8 +107,9 @@ class WindowAttention(nn.Module):
         q, k, _, mask = self._attend(x)
         window = row // size * -(-width // size) + column // size
         asking = row % size * size + column % size
-        scores = q[window, :, asking : asking + 1].float() @ k[window].float().transpose(-1, -2)
-        scores = scores[:, 0] / q.shape[-1] ** 0.5
+        # No matrix product, which autocast would round.
+        scores = (q[window, :, asking : asking + 1].float() * k[window].float()).sum(-1)
+        scores = scores / q.shape[-1] ** 0.5
         if mask is not None:
             scores = scores.masked_fill(~mask[window, 0], -torch.inf)
         own = scores.softmax(-1).unflatten(-1, (size, size))

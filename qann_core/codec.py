@@ -238,7 +238,8 @@ class Codec:
             if top <= row * block < bottom and left <= column * block < right:
                 tile = tuple(cut(band, box, height * block) for band in integers)
                 y, x = box[0] // block, box[2] // block
-                seen = self.qann.attention_weights(tile, told, row - y, column - x).numpy()
+                with _decoding_precision():
+                    seen = self.qann.attention_weights(tile, told, row - y, column - x).numpy()
                 weights[:, y : y + seen.shape[1], x : x + seen.shape[2]] = seen
         return weights
 

@@ -12,6 +12,7 @@ pytest.importorskip("gradio")
 from app import anatomy as anatomy_module
 from app import figures_inside, inside_prior, inside_stages, plates, stages, visit
 from app.anatomy import SUBBANDS, Anatomy, anatomy
+from app.models import Choice
 from qann_core import Codec
 from qann_core.bitstream import HEADER_BYTES
 from qann_core.metrics import psnr
@@ -232,6 +233,31 @@ def test_a_visit_keeps_one_anatomy_until_photo_or_n_changes(photo):
     assert anatomy(one, LEVELS + 1) is not first
     one.forget()
     assert one.anatomy is None
+
+
+def test_an_anatomy_takes_what_the_result_of_its_n_has(photo):
+    one = visit_of(photo)
+    taken = anatomy(one, LEVELS)
+    assert taken.picture_quantized is one.result.quantized
+    assert taken.picture_restored is one.result.restored
+    assert taken.data is one.result.data
+    assert taken.n_bytes == 2 * photo.nbytes + len(one.result.data)
+    alone = Anatomy(one.photo, LEVELS)
+    assert alone.data == taken.data
+    assert np.array_equal(alone.picture_quantized, taken.picture_quantized)
+    assert np.abs(alone.picture_restored.astype(int) - taken.picture_restored).max() <= 1
+    taken.clear()
+    assert anatomy(one, LEVELS).picture_restored is one.result.restored
+    assert anatomy(one, LEVELS + 1).n_bytes == 0
+
+
+def test_the_bytes_that_brotli_explains_are_brotlis(photo):
+    arrived = visit.Photo("facade", photo, choice=Choice(coder="prior"))
+    one = visit.Visit(arrived, visit.compress_photo(arrived, LEVELS))
+    taken = anatomy(one, LEVELS)
+    assert taken.picture_restored is one.result.restored
+    assert taken.data == taken.codec.pack(taken.latents, LEVELS, coder="brotli")
+    assert taken.data != one.result.data
 
 
 def test_all_anatomies_together_are_bounded(photo, monkeypatch):

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
 
 def start_demo(folder: Path, root: Path = ROOT) -> tuple[subprocess.Popen[bytes], str]:
@@ -76,10 +78,19 @@ def browser() -> Iterator[object]:
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *FAKE_CAMERA]
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small photo that is not among the examples."""
+    path = tmp_path_factory.mktemp("photo") / "leaves.png"
+    with Image.open(ROOT / "assets" / "examples" / "stream.jpg") as image:
+        image.crop((100, 100, 356, 292)).save(path)
+    return path
 
 
 @pytest.fixture

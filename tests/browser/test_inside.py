@@ -90,6 +90,26 @@ def test_a_stage_follows_n_and_so_does_the_compare_tab(open_page, leaves, title)
     )
 
 
+def test_a_stage_clicked_while_the_tab_is_entered_is_of_the_present_n(open_page, leaves):
+    page = inside(open_page, leaves)
+    before = open_stage(page, "3 Diversity")
+    open_stage(page, "1 Image")
+    page.get_by_role("tab", name="Compare").click()
+    type_number(page, "#levels", 60)
+    page.wait_for_selector("#verdict .cards[data-levels='60']")
+    held = []  # the answers, so that the tab's own slider does not follow N yet
+    page.route("**/queue/data**", lambda route: held.append(route))
+    for name in ("Inside the codec", "3 Diversity"):
+        with page.expect_request("**/queue/join**"):
+            page.get_by_role("tab", name=name, exact=True).click()
+    for route in held:
+        route.continue_()
+    wait_for_another(page, STAGES["3 Diversity"], before)
+    page.wait_for_function(
+        "document.querySelector('#inside-levels input[type=number]').value == 60"
+    )
+
+
 def test_the_prior_follows_brotli_and_n(open_page, leaves):
     page = inside(open_page, leaves)
     assert page.locator("#prior img").count() == 0

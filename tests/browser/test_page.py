@@ -21,15 +21,6 @@ CARDS = "#verdict .cards"
 
 
 @pytest.fixture(scope="session")
-def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small photo that is not among the examples."""
-    path = tmp_path_factory.mktemp("photo") / "leaves.png"
-    with Image.open(ROOT / "assets" / "examples" / "stream.jpg") as image:
-        image.crop((100, 100, 356, 292)).save(path)
-    return path
-
-
-@pytest.fixture(scope="session")
 def codec() -> Codec:
     return Codec.load()
 
