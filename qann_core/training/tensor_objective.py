@@ -37,10 +37,6 @@ its bits."""
 _SMALL_RATE = 0.1
 """Bits per pixel below which fewer bits are hardly rewarded; an error of nothing is never cheap."""
 
-_SMALL_ERROR = 0.05
-"""A mean squared error, in grey levels, that no one sees: where rounding does less, the ratio to it
-is left to count for little."""
-
 _PRIOR_RANGE = 2000.0
 """The prior sees latents scaled so that their full range is this wide, the scale it starts at."""
 
@@ -138,10 +134,8 @@ class VaeObjective(TensorObjective):
 class RestorerObjective(TensorObjective):
     """Error of a restoration network on the quantized latents of a frozen VAE.
 
-    What counts is how far the decoded picture is from that of the latents before reduction,
-    relative to how far it is without restoration, so that every N and every image weighs the same.
-    The distance to the photo would hardly tell: most of it is what the VAE itself loses. No rate is
-    estimated.
+    The error of the latents and that of the decoded pixels are each taken relative to what they
+    are without restoration, so that every N and every image weighs the same. No rate is estimated.
     """
 
     def __init__(self, vae: TensorVAE, qann: QannUNet) -> None:
@@ -155,14 +149,14 @@ class RestorerObjective(TensorObjective):
             latents = analysis(self.vae, images)
             low, step = value_grid(latents, levels)
             integers = quantize_tensor(latents, low, step, levels)
-            target = synthesis(self.vae, latents)
-            quantized = self._decode(integers, low, step)
+            scaled = latents / step[:, None, None, None]
+            mse_quantized = _mse(self._decode(integers, low, step), images)
         centred = centred_integers(integers, low, step)
         (correction,) = self.qann((centred,), levels)
-        restored = self._decode(integers + correction, low, step)
-        loss = (_mse(restored, target) / (_mse(quantized, target) + _SMALL_ERROR)).mean()
-        errors = [_mse(decoded.detach(), images).mean() for decoded in (quantized, restored)]
-        return loss, torch.stack((loss.new_zeros(()), *errors)).detach()
+        mse = _mse(self._decode(integers + correction, low, step), images)
+        latent_ratio = _mse(centred + correction, scaled) / (_mse(centred, scaled) + 1e-3)
+        loss = (mse / (mse_quantized + 1) + latent_ratio).mean()
+        return loss, torch.stack((mse.new_zeros(()), mse_quantized.mean(), mse.mean())).detach()
 
     def figures(self, images: Tensor, levels: Tensor) -> Tensor:
         """See ``TensorObjective``."""
