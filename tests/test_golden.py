@@ -17,9 +17,9 @@ GOLDEN = sorted(
 )
 
 
-def test_there_are_golden_files_of_the_default_model() -> None:
-    (default,) = (i for i in models.bundled_models() if i.name == models.DEFAULT_MODEL)
-    assert sum(default.id in file.name for file in GOLDEN) >= 6
+def test_there_are_golden_files_of_every_bundled_model() -> None:
+    for info in models.bundled_models():
+        assert sum(info.id in file.name for file in GOLDEN) >= 6, info.name
 
 
 @pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
