@@ -84,6 +84,10 @@ def deltas_table(document: Document) -> str:
     measures = " / ".join(MEASURES[m] for m in document["measures"])
     rows = []
     for label, row in _anchors(document):
+        if all(
+            (row[c].get(m) or {}).get("bd_rate") is None for c in row for m in document["measures"]
+        ):
+            continue  # a codec of another range of quality
         cells = [label]
         for curve in own:
             found = row.get(curve["name"])
