@@ -364,6 +364,7 @@ def test_another_model_in_the_codec_settings(browser, started_in, tmp_path):
         page.get_by_role("option", name="idle").click()
         page.wait_for_selector(f"{CARDS}[data-model='idle']")
         assert page.locator(".card").first.inner_text().split("\n")[1] == "+0.00 dB"
+        page.wait_for_timeout(1000)  # the same answer sets the slider, just after the cards
         set_levels(page, 50)
         assert page.locator(CARDS).get_attribute("data-model") == "idle"
         page.close()

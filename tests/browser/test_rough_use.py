@@ -42,6 +42,7 @@ def test_camera_takes_a_picture(open_page):
     page = open_page()
     page.get_by_text("Use the camera").click()
     page.get_by_text("Click to Access Webcam").click()
+    page.wait_for_function("document.querySelector('video')?.readyState >= 2")
     page.get_by_label("capture photo").click()
     page.wait_for_selector("#source :text('camera')")
     url = page.locator("#picture img").nth(1).get_attribute("src")
