@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,9 +26,6 @@ from ..models import (
 )
 from ..peers import Peer, peer_by_name
 from ..rate_distortion import QUANTIZED, RESTORED, Point, sweep_codec, sweep_peer
-
-if TYPE_CHECKING:
-    pass
 
 Group = Literal["codec", "peer", "variant"]
 """This codec, another codec, or a road not taken: a variant of this one, for comparison."""
