@@ -93,10 +93,10 @@ class Objective(nn.Module):
             values: latents with uniform noise, to learn from, or as they are dequantized.
             levels, step: N and the quantization step of each image, (B,).
         """
+        if self.context is None:
+            return self.vae.rate(values, step)
         by_band = self.vae.prior.bits_by_band(values, step)
         factorised = sum(by_band[1:], by_band[0])
-        if self.context is None:
-            return factorised
         in_steps = scale(values, 1 / step)
         learned = by_band[0] + self.context.bits(quantized, in_steps, levels)
         return torch.lerp(factorised, learned, LEARNED_SHARE)
