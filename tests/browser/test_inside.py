@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = {
@@ -18,15 +17,6 @@ STAGES = {
     "6 Image again": "#stage-synthesis",
     "Three roads": "#stage-roads",
 }
-
-
-@pytest.fixture(scope="session")
-def leaves(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small photo that is not among the examples."""
-    path = tmp_path_factory.mktemp("photo") / "leaves.png"
-    with Image.open(ROOT / "assets" / "examples" / "stream.jpg") as image:
-        image.crop((100, 100, 356, 292)).save(path)
-    return path
 
 
 def inside(open_page, photo: Path, *size: int):
@@ -61,8 +51,8 @@ def type_number(page, selector: str, value: int) -> None:
     number.press("Enter")
 
 
-def test_every_stage_opens_with_described_pictures(open_page, leaves):
-    page = inside(open_page, leaves)
+def test_every_stage_opens_with_described_pictures(open_page, photo):
+    page = inside(open_page, photo)
     assert page.locator("#stage-brotli img").count() == 0  # nobody opened it yet
     for title, selector in STAGES.items():
         open_stage(page, title)
@@ -74,8 +64,8 @@ def test_every_stage_opens_with_described_pictures(open_page, leaves):
 
 
 @pytest.mark.parametrize("title", ["3 Diversity", "4 Brotli", "6 Image again"])
-def test_a_stage_follows_n_and_so_does_the_compare_tab(open_page, leaves, title):
-    page = inside(open_page, leaves)
+def test_a_stage_follows_n_and_so_does_the_compare_tab(open_page, photo, title):
+    page = inside(open_page, photo)
     before = open_stage(page, title)
     type_number(page, "#inside-levels", 60)
     wait_for_another(page, STAGES[title], before)
@@ -90,8 +80,8 @@ def test_a_stage_follows_n_and_so_does_the_compare_tab(open_page, leaves, title)
     )
 
 
-def test_a_stage_clicked_while_the_tab_is_entered_is_of_the_present_n(open_page, leaves):
-    page = inside(open_page, leaves)
+def test_a_stage_clicked_while_the_tab_is_entered_is_of_the_present_n(open_page, photo):
+    page = inside(open_page, photo)
     before = open_stage(page, "3 Diversity")
     open_stage(page, "1 Image")
     page.get_by_role("tab", name="Compare").click()
@@ -110,8 +100,8 @@ def test_a_stage_clicked_while_the_tab_is_entered_is_of_the_present_n(open_page,
     )
 
 
-def test_the_prior_follows_brotli_and_n(open_page, leaves):
-    page = inside(open_page, leaves)
+def test_the_prior_follows_brotli_and_n(open_page, photo):
+    page = inside(open_page, photo)
     assert page.locator("#prior img").count() == 0
     open_stage(page, "4 Brotli")
     picture = page.locator("#prior img")
@@ -124,8 +114,8 @@ def test_the_prior_follows_brotli_and_n(open_page, leaves):
     assert "at N = 60" in page.locator("#prior .stage-number").inner_text()
 
 
-def test_a_subband_is_chosen_in_the_picture_and_by_keyboard(open_page, leaves):
-    page = inside(open_page, leaves)
+def test_a_subband_is_chosen_in_the_picture_and_by_keyboard(open_page, photo):
+    page = inside(open_page, photo)
     open_stage(page, "2 Latents")
     page.locator("#nested button[title='HH 1/4 Y']").first.click()
     page.wait_for_selector("#subband-facts [aria-label='Subband HH 1/4 Y']")
@@ -138,8 +128,8 @@ def test_a_subband_is_chosen_in_the_picture_and_by_keyboard(open_page, leaves):
     page.wait_for_selector("#subband-facts [aria-label='Subband LL 1/16 C2']")
 
 
-def test_a_lie_lowers_the_psnr(open_page, leaves):
-    page = inside(open_page, leaves)
+def test_a_lie_lowers_the_psnr(open_page, photo):
+    page = inside(open_page, photo)
     open_stage(page, "5 QANN")
     levels = int(page.locator("#inside-levels input[type=number]").input_value())
     page.wait_for_selector(f"#lie [data-told='{levels}']")
@@ -152,8 +142,8 @@ def test_a_lie_lowers_the_psnr(open_page, leaves):
     assert f"{truth:.2f} dB" in page.locator("#lie").inner_text()
 
 
-def test_attention_follows_a_click_and_numbers(open_page, leaves):
-    page = inside(open_page, leaves)
+def test_attention_follows_a_click_and_numbers(open_page, photo):
+    page = inside(open_page, photo)
     old = open_stage(page, "5 QANN")
     box = page.locator("#attention img").bounding_box()
     page.locator("#attention img").click(position={"x": 3, "y": box["height"] - 3})
@@ -165,8 +155,8 @@ def test_attention_follows_a_click_and_numbers(open_page, leaves):
     wait_for_another(page, "#attention", old)
 
 
-def test_the_notebook_downloads(open_page, leaves):
-    page = inside(open_page, leaves)
+def test_the_notebook_downloads(open_page, photo):
+    page = inside(open_page, photo)
     with page.expect_download() as event:
         page.click("#notebook")
     assert event.value.suggested_filename == "tutorial.ipynb"
@@ -174,8 +164,8 @@ def test_the_notebook_downloads(open_page, leaves):
     assert json.loads(Path(event.value.path()).read_text()) == stored
 
 
-def test_phone_shows_every_stage_without_scrolling_sideways(open_page, leaves):
-    page = inside(open_page, leaves, 390, 844)
+def test_phone_shows_every_stage_without_scrolling_sideways(open_page, photo):
+    page = inside(open_page, photo, 390, 844)
     for title in STAGES:
         open_stage(page, title)
         page.wait_for_timeout(200)
