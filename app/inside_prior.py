@@ -119,8 +119,8 @@ def _maps(found: Expectation) -> str:
         f"expected for each coefficient, and the magnitude of the integer that came. Their "
         f"logarithms have the correlation {found.agreement:.2f}.",
         f"{name}. Left: scale of the distribution that tells how likely zero is, just before the "
-        "coefficient is coded; in a checkerboard, as one half is coded first and helps to expect "
-        "the other. Right: magnitude of q; zero has the darkest colour.",
+        "coefficient is coded; in a fine pattern, as a quarter of them is coded first and helps to "
+        "expect the next. Right: magnitude of q; zero has the darkest colour.",
     )
 
 

@@ -16,7 +16,9 @@ from torch import Tensor
 from qann_core import Codec, QuantizedLatents, bitstream
 from qann_core.codec import Latents
 from qann_core.metrics import bits_per_pixel, psnr
-from qann_core.prior import PASSES, PriorNetwork, checkerboard, code_length
+from qann_core.prior import PriorNetwork
+from qann_core.prior_likelihood import code_length
+from qann_core.prior_passes import ORDERS
 from qann_core.quantization import levels_range, quantize, step_for_levels
 from qann_core.rate_distortion import bd_rate
 from qann_core.wavelet import Pyramid
@@ -27,12 +29,9 @@ def bits(network: PriorNetwork, known: Pyramid, wanted: Pyramid, levels: int) ->
     found = []
     expected = network(known, torch.tensor([float(levels)]))
     for passes, band in zip(expected, wanted[1:], strict=True):
-        even = checkerboard(torch.ones_like(band[:1, :1]))
-        colours = [band[:, colour::3] for colour in (0, 0, 1, 2)]
-        luma, other, *chroma = (code_length(passes[n], colours[n]) for n in range(PASSES))
         lengths = torch.empty_like(band)
-        lengths[:, 0::3] = luma * even + other * (1 - even)
-        lengths[:, 1::3], lengths[:, 2::3] = chroma
+        for colour, one in enumerate(ORDERS[network.order].by_colour(passes)):
+            lengths[:, colour::3] = code_length(one, band[:, colour::3])
         found.append(lengths)
     return found
 

@@ -93,7 +93,7 @@ def rate_distortion(points: Sequence[Point], measure: str, current: Sequence[Poi
         axes.grid(False)
         axes.margins(0.4)
         note = "This is where the slider stands; no curve yet"
-        axes.annotate(note, (0.5, 0.75), xycoords="axes fraction", color=INK, ha="center")
+        axes.annotate(note, (0.5, 0.91), xycoords="axes fraction", color=INK, ha="center")
     return figure
 
 

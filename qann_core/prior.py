@@ -1,11 +1,11 @@
 """The learned prior: a network that tells, before each coefficient is read, what to expect there.
 
-It goes down the pyramid from coarse to fine, and at each level in four passes::
+It goes down the pyramid from coarse to fine, and at each level pass by pass (``prior_passes``)::
 
-    LL ─► stem ─► blocks ─► h ──► pass 0: luma on one colour of a checkerboard      given h
-                   ▲        ├───► pass 1: luma on the other colour                  given pass 0
-                 + bias     ├───► pass 2: C1                                        given luma
-                   of N     ├───► pass 3: C2                                        given luma, C1
+    LL ─► stem ─► blocks ─► h ──► pass 0: a quarter of the luma                   given h
+                   ▲        ├───► passes 1 to 3: the other quarters               given those before
+                 + bias     ├───► passes 4 and 5: C1, half by half                given luma
+                   of N     ├───► passes 6 and 7: C2, half by half                given luma, C1
                             └─► absorb the level's coefficients ─► up ─► the next level's h
 
 For every coefficient a pass writes three small integers (``Expected``). The decoder has everything
@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -31,6 +30,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .limits import MAX_LEVELS, MIN_LEVELS
+from .prior_likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, code_length
+from .prior_passes import ORDERS, band_by_band, colour_by_colour
 from .wavelet import Pyramid
 
 LIMIT = 127
@@ -41,10 +42,6 @@ UNIT = 16
 
 EXACT = 2**24
 """float32 holds every integer below this; sums in units of a layer's power of two stay below."""
-
-PASSES = 4
-COLOURS_OF_PASS = (0, 0, 1, 2)
-"""Which colour each pass codes: luma twice, C1, C2."""
 
 _MAX_SHIFT = 14
 KNOTS_PER_OCTAVE = 2
@@ -113,8 +110,11 @@ class DyadicConv(nn.Conv2d):
     frozen = False
     packed: Callable[[Tensor], Tensor] | None = None
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, gain: float = 1.0) -> None:
-        super().__init__(inputs, outputs, kernel, padding=kernel // 2)
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, gain: float = 1.0, stride: int = 1
+    ) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(inputs, outputs, kernel, stride, padding)
         nn.init.normal_(self.weight, std=gain / math.sqrt(inputs * kernel * kernel))
         nn.init.zeros_(cast(Tensor, self.bias))
 
@@ -147,46 +147,29 @@ class RectifiedConv(DyadicConv):
         return F.relu(x)
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What to expect of coefficients: small integers, each (B, 3, h, w) for HL, LH and HH.
-
-    The probability of zero is that of a logistic distribution of scale s = 1 / (2 softplus(-x / 8))
-    within (-1/2, 1/2), in quantization steps; the others' is that of one whose scale is 2^(t / 8)
-    times s.
-
-    Attributes:
-        scale: x, from -72 (almost surely zero) to 44 (magnitudes around a hundred).
-        tail: t, from 0 to 20.
-        centre: where the distribution is centred, from -32 to 32, in 1/16 of its scale.
-    """
-
-    scale: Tensor
-    tail: Tensor
-    centre: Tensor
-
-
-SCALE_RANGE, TAIL_RANGE, CENTRE_RANGE = (-72, 44), (0, 20), (-32, 32)
-
-
 class PriorLevel(nn.Module):
-    """One level of the pyramid: blocks, four passes, and the way up to the next level.
+    """One level of the pyramid: blocks, passes, and the way up to the next level.
 
     Args:
         channels, next_channels: of this level and of the next finer one (0: there is none).
         blocks: convolutions before the passes.
+        order: the passes' order, one of ORDERS.
     """
 
-    def __init__(self, channels: int, next_channels: int, blocks: int) -> None:
+    def __init__(self, channels: int, next_channels: int, blocks: int, order: str) -> None:
         super().__init__()
+        self.order = ORDERS[order]
+        passes = range(len(self.order.passes))
         self.blocks = nn.ModuleList(
             RectifiedConv(channels, channels, 3, 0.3) for _ in range(blocks)
         )
-        self.contexts = nn.ModuleList(DyadicConv(inputs, channels, 3, 0.5) for inputs in (6, 6, 12))
-        self.hidden = nn.ModuleList(
-            RectifiedConv(channels, channels, 1, 0.3) for _ in range(PASSES)
+        stride = 2 if self.order.strided else 1
+        self.contexts = nn.ModuleList(
+            DyadicConv(2 * self.order.known_planes(number), channels, 3, 0.5, stride)
+            for number in passes[1:]
         )
-        self.heads = nn.ModuleList(RectifiedConv(channels, 9, 1, 0.02) for _ in range(PASSES))
+        self.hidden = nn.ModuleList(RectifiedConv(channels, channels, 1, 0.3) for _ in passes)
+        self.heads = nn.ModuleList(RectifiedConv(channels, 9, 1, 0.02) for _ in passes)
         for head in self.heads:
             # Starts at a wide guess: half of all coefficients zero, and a tail of one octave.
             bias = cast(Tensor, head.bias)
@@ -200,29 +183,50 @@ class PriorLevel(nn.Module):
             h = round_clip(_sum(h, block(h)))
         return h
 
-    def expect(self, h: Tensor, number: int, known: Tensor | None) -> Expected:
-        """What pass ``number`` expects.
+    def expect(self, h: Tensor, number: int, seen: Tensor) -> Expected:
+        """What pass ``number`` expects; whatever it does not code is to be ignored.
 
         Args:
             h: the level's features from ``trunk``.
-            known: features (B, 6 or 12, h, w) of this level's coefficients so far, from
-                ``coefficient_features``; None in pass 0.
+            seen: the level's coefficients so far, compressed, (B, 9, h, w) colour by colour, with
+                zeros where the pass knows nothing.
         """
-        if known is not None:
-            h = round_clip(_sum(h, self.contexts[number - 1](known)))
-        h = round_clip(_sum(h, self.hidden[number](h)))
-        scale, tail, centre = self.heads[number](h).chunk(3, 1)
+        known = seen[:, : self.order.known_planes(number)]
+        known = torch.cat((known, known.abs()), 1)
+        if self.order.strided:
+            raw = self._expect_phases(h, number, known)
+        else:
+            raw = self._expect_part(h, number, known)
+        scale, tail, centre = raw.chunk(3, 1)
         return Expected(
             round_clip(scale, *SCALE_RANGE),
             round_clip(tail, *TAIL_RANGE),
             round_clip(centre, *CENTRE_RANGE),
         )
 
-    def ascend(self, h: Tensor, features: Tensor) -> Tensor:
-        """Features for the next level, (B, next, 2h, 2w), from this one's and all of its
-        coefficients' features (B, 18, h, w)."""
+    def _expect_phases(self, h: Tensor, number: int, known: Tensor) -> Tensor:
+        """Heads (B, 9, h, w) of what the pass codes; zeros elsewhere."""
+        raw = h.new_zeros(len(h), 9, *h.shape[-2:])
+        padded = F.pad(known, (1, 1, 1, 1))
+        for y, x in self.order.passes[number].phases:
+            part = h[..., y::2, x::2]
+            if part.numel():
+                fresh = self._expect_part(part, number, padded[..., y:, x:])
+                raw[..., y::2, x::2] = fresh.to(raw.dtype)
+        return raw
+
+    def _expect_part(self, h: Tensor, number: int, known: Tensor) -> Tensor:
+        if number:
+            h = round_clip(_sum(h, self.contexts[number - 1](known)))
+        h = round_clip(_sum(h, self.hidden[number](h)))
+        return cast(Tensor, self.heads[number](h))
+
+    def ascend(self, h: Tensor, seen: Tensor) -> Tensor:
+        """Features for the next level, (B, next, 2h, 2w), from this one's and from all of its
+        coefficients, compressed, (B, 9, h, w) colour by colour."""
         assert self.absorb is not None and self.up is not None
-        h = round_clip(_sum(h, self.absorb(features)))
+        values = band_by_band(seen)
+        h = round_clip(_sum(h, self.absorb(torch.cat((values, values.abs()), 1))))
         return F.pixel_shuffle(round_clip(self.up(h)), 2)
 
 
@@ -231,6 +235,7 @@ class PriorNetwork(nn.Module):
 
     Args:
         channels: of the levels, coarse to fine. blocks: convolutions of each.
+        order: of the passes, one of ``prior_passes.ORDERS``.
     """
 
     magnitudes: Tensor
@@ -240,13 +245,15 @@ class PriorNetwork(nn.Module):
         self,
         channels: Sequence[int] = (128, 96, 64, 32),
         blocks: Sequence[int] = (3, 2, 2, 1),
+        order: str = "quarters",
     ) -> None:
         super().__init__()
+        self.order = order
         self.channels, self.block_counts = tuple(channels), tuple(blocks)
         self.stem = DyadicConv(21, channels[0], 3, 0.5)
         following = (*channels[1:], 0)
         self.levels = nn.ModuleList(
-            PriorLevel(*sizes) for sizes in zip(channels, following, blocks, strict=True)
+            PriorLevel(*sizes, order) for sizes in zip(channels, following, blocks, strict=True)
         )
         knots = round(math.log2(MAX_LEVELS / MIN_LEVELS)) * KNOTS_PER_OCTAVE + 1
         self.embeddings = nn.ParameterList(torch.zeros(knots, width) for width in channels)
@@ -272,19 +279,15 @@ class PriorNetwork(nn.Module):
         index = values.abs().clamp(max=self.magnitudes.numel() - 1).long()
         return self.magnitudes[index] * values.sign()
 
-    def coefficient_features(self, values: Tensor) -> Tensor:
-        """Integers (B, C, h, w) -> (B, 2C, h, w): compressed, with and without sign."""
-        compressed = self.compress(values)
-        return torch.cat((compressed, compressed.abs()), 1)
-
     def start(self, low: Tensor, bias: Tensor) -> Tensor:
         """Features of the coarsest level from the LL band, (B, 3, h, w) integers."""
         padded = F.pad(low, (1, 1, 1, 1), mode="replicate")
         across = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
         down = padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
         curve = 2 * low - padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
-        features = self.coefficient_features(torch.cat((across, down, curve), 1))
-        return round_clip(self.stem(torch.cat((features, self.compress(low)), 1)) + bias)
+        slopes = self.compress(torch.cat((across, down, curve), 1))
+        features = torch.cat((slopes, slopes.abs(), self.compress(low)), 1)
+        return round_clip(self.stem(features) + bias)
 
     def forward(self, quantized: Pyramid, levels: Tensor) -> list[list[Expected]]:
         """What to expect of all details, given the true ones wherever the decoder has them.
@@ -293,7 +296,7 @@ class PriorNetwork(nn.Module):
             quantized: integers (as floats), coarse to fine, (B, C, h, w); levels: N, (B,).
 
         Returns:
-            For each level of details, the four passes' expectations.
+            For each level of details, the passes' expectations.
         """
         biases = self.level_biases(levels)
         h = self.start(quantized[0], biases[0])
@@ -303,16 +306,16 @@ class PriorNetwork(nn.Module):
             if index:
                 h = round_clip(h + biases[index])
             h = level.trunk(h)
-            first, luma, c1 = checkerboard(band[:, 0::3]), band[:, 0::3], band[:, 1::3]
-            known = [
-                None,
-                self.coefficient_features(first),
-                self.coefficient_features(luma),
-                self.coefficient_features(torch.cat((luma, c1), 1)),
-            ]
-            expected.append([level.expect(h, number, known[number]) for number in range(PASSES)])
+            values = self.compress(colour_by_colour(band))
+            order = level.order
+            expected.append(
+                [
+                    level.expect(h, number, order.seen_before(number, values))
+                    for number in range(len(order.passes))
+                ]
+            )
             if level.up is not None:
-                h = level.ascend(h, self.coefficient_features(band))
+                h = level.ascend(h, values)
         return expected
 
     def bits(self, context: Pyramid, values: Pyramid, levels: Tensor) -> Tensor:
@@ -328,43 +331,14 @@ class PriorNetwork(nn.Module):
             Bits of each image, (B,), without those of the LL band.
         """
         total = torch.zeros_like(levels, dtype=torch.float32)
+        order = ORDERS[self.order]
         for passes, band in zip(self.forward(context, levels), values[1:], strict=True):
-            luma, c1, c2 = (band[:, colour::3].float() for colour in range(3))
-            mask = checkerboard(torch.ones_like(luma[:1, :1]))
-            bits = [code_length(e, v) for e, v in zip(passes, (luma, luma, c1, c2), strict=True)]
-            total = total + (bits[0] * mask + bits[1] * (1 - mask) + bits[2] + bits[3]).sum(
-                (1, 2, 3)
-            )
+            for colour, expected in enumerate(order.by_colour(passes)):
+                bits = code_length(expected, band[:, colour::3].float())
+                total = total + bits.sum((1, 2, 3))
         return total
 
 
 def _sum(h: Tensor, fresh: Tensor) -> Tensor:
     """h + fresh, in fresh's memory in inference mode."""
     return fresh.add_(h) if torch.is_inference_mode_enabled() else h + fresh
-
-
-def checkerboard(band: Tensor) -> Tensor:
-    """The band (B, C, h, w) with zeros where row + column is odd."""
-    rows = torch.arange(band.shape[-2], device=band.device)[:, None]
-    columns = torch.arange(band.shape[-1], device=band.device)
-    return band * ((rows + columns) % 2 == 0).to(band.dtype)
-
-
-def code_length(expected: Expected, values: Tensor) -> Tensor:
-    """Bits of values (in steps, integers or noisy) under what was expected; same shape."""
-    scale = 0.5 / F.softplus(-expected.scale.float() / 8)
-    wide = scale * torch.exp2(expected.tail.float() / 8)
-    centre = expected.centre.float() / 16 * wide
-    zero = _box(-centre, scale)
-    share = _box(-centre, wide)
-    spike = ((zero - share) / (1 - share)).clamp(0, 1)
-    # The spike is a box of one step around zero with edges just soft enough for a gradient.
-    at_zero = torch.sigmoid((0.5 - values.abs()) * 20)
-    probability = spike * at_zero + (1 - spike) * _box(values - centre, wide)
-    return -torch.log2(probability.clamp_min(1e-9))
-
-
-def _box(x: Tensor, scale: Tensor) -> Tensor:
-    """Probability of the step around x under a logistic distribution centred at zero."""
-    x = x.abs()
-    return torch.sigmoid((0.5 - x) / scale) - torch.sigmoid((-0.5 - x) / scale)

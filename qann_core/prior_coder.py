@@ -3,8 +3,8 @@
 Payload: the prior's id (4 bytes), the low 16 bits of the CRC-32 of the decoded integers, one byte
 for each LL channel (how large its residuals are on average), then the range coder's 32-bit words.
 The integers come in this order: the LL band's residuals, plane by plane in four interleaved passes;
-then, tile by tile and level by level, the four passes of the prior (see ``prior``), before each
-colour one bit that tells whether there is anything but zeros.
+then, tile by tile and level by level, one bit for each colour that tells whether there is anything
+but zeros, and the passes of the prior (see ``prior_passes``).
 
 Tiles of TILE pixels are coded one after the other and know nothing of each other, so that memory
 stays bounded for any image; smaller images are one tile.
@@ -25,7 +25,8 @@ from .contexts import CLIP, PASSES, Contexts
 from .entropy import Bands, Shapes, integer_range
 from .errors import BitstreamError, ModelError, ParameterError
 from .prediction import med_residual, med_restore
-from .prior import COLOURS_OF_PASS, PriorLevel, round_clip
+from .prior import PriorLevel, round_clip
+from .prior_passes import ORDERS
 from .prior_symbols import RangeReader, RangeWriter, detail_classes, residual_classes
 from .prior_weights import ID_BYTES, Prior, prior_by_id
 
@@ -135,12 +136,11 @@ def predicted_scales(
         )
         with torch.autocast("cpu", enabled=False):
             levels_passes = prior.network(cut, told)
+        order = ORDERS[prior.network.order]
         for target, place, passes in zip(scales, places[1:], levels_passes, strict=True):
-            for number, expected in enumerate(passes):
-                tile = target[COLOURS_OF_PASS[number] :: 3, *place]
-                where = pass_mask(number, tile.shape[1:])
+            for colour, expected in enumerate(order.by_colour(passes)):
                 logit = expected.scale[0].double().numpy() / -8
-                tile[:, where] = (0.5 / np.logaddexp(0, logit))[:, where]
+                target[colour::3, *place] = 0.5 / np.logaddexp(0, logit)
     return scales
 
 
@@ -165,13 +165,6 @@ def _check(bands: Sequence[np.ndarray]) -> bytes:
     for band in bands:
         crc = zlib.crc32(band.astype("<i2").tobytes(), crc)
     return (crc & 0xFFFF).to_bytes(2, "little")
-
-
-def pass_mask(number: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Where pass ``number`` codes: one colour of a checkerboard, the other, or everywhere."""
-    if number > 1:
-        return np.ones(shape, bool)
-    return np.indices(shape).sum(0) % 2 == number
 
 
 class _Coding:
@@ -252,9 +245,9 @@ class _Coding:
                 h = round_clip(h + biases[index - 1])
             h = level.trunk(h)
             given = None if self.bands is None else self.bands[index][:, *places[index]]
-            self._code_level(index, level, h, bands[index][:, *places[index]], given)
+            seen = self._code_level(index, level, h, bands[index][:, *places[index]], given)
             if level.up is not None:
-                h = level.ascend(h, network.coefficient_features(integers(index)))
+                h = level.ascend(h, seen)
 
     def _code_level(
         self,
@@ -263,25 +256,28 @@ class _Coding:
         h: Tensor,
         target: np.ndarray,
         given: np.ndarray | None,
-    ) -> None:
-        """The four passes of one level; fills ``target``, a tile (9, h, w) of zeros."""
+    ) -> Tensor:
+        """The passes of one level; fills ``target``, a tile (9, h, w) of zeros.
+
+        Returns:
+            The same, compressed, (1, 9, h, w), colour by colour.
+        """
         present = self._presence(index, given)
-        for number, colour in enumerate(COLOURS_OF_PASS):
-            if not present[colour]:
+        seen = h.new_zeros(1, *target.shape)
+        for number, step in enumerate(level.order.passes):
+            where = step.mask(target.shape[1:])
+            if not present[step.colour] or not where.any():
                 continue
-            known = None
-            if number:
-                channels = [c for c in range(9) if c % 3 < max(colour, 1)]
-                channels.sort(key=lambda c: c % 3)
-                so_far = torch.tensor(target[channels], dtype=h.dtype)[None]
-                known = self.prior.network.coefficient_features(so_far)
-            expected = level.expect(h, number, known)
-            where = pass_mask(number, target.shape[1:])
+            expected = level.expect(h, number, seen)
             classes, signs = (part[:, where].ravel() for part in detail_classes(expected))
-            values = None if given is None else given[colour::3][:, where].ravel() * signs
+            own = target[step.colour :: 3]
+            values = None if given is None else given[step.colour :: 3][:, where].ravel() * signs
             values = self._symbols(index, classes, values) * signs
             self._check_range(values)
-            target[colour::3][:, where] = values.reshape(3, -1)
+            own[:, where] = values.reshape(3, -1)
+            fresh = torch.from_numpy(np.ascontiguousarray(own))
+            seen[0, 3 * step.colour : 3 * step.colour + 3] = self.prior.network.compress(fresh)
+        return seen
 
     def _presence(self, index: int, given: np.ndarray | None) -> list[bool]:
         """For each colour, whether a tile's band has anything but zeros."""

@@ -28,7 +28,7 @@ class Int8Convolution:
         scale: of each output channel, float32, a power of two.
         offset: of each output channel's weights, zeros.
         bias: float32.
-        padding: rows and columns of zeros around the input.
+        stride, padding: rows and columns from one output to the next; of zeros around the input.
         signed: whether negative inputs count; else they are as zero.
     """
 
@@ -36,6 +36,7 @@ class Int8Convolution:
     scale: Tensor
     offset: Tensor
     bias: Tensor
+    stride: list[int]
     padding: list[int]
     signed: bool
 
@@ -46,8 +47,8 @@ class Int8Convolution:
             integers = torch.cat((integers, -integers), 1)
         unsigned = integers.clamp_min_(0).view(torch.uint8)
         return torch.ops.onednn.qconv2d_pointwise(
-            unsigned, 1.0, 0, self.weight, self.scale, self.offset, self.bias, [1, 1], self.padding,
-            [1, 1], 1, 1.0, 0, torch.float32, "none", [], "",
+            unsigned, 1.0, 0, self.weight, self.scale, self.offset, self.bias, self.stride,
+            self.padding, [1, 1], 1, 1.0, 0, torch.float32, "none", [], "",
         )  # fmt: skip
 
 
@@ -89,14 +90,15 @@ def _packed(layer: DyadicConv, shift: Tensor) -> Int8Convolution:
     signed = not isinstance(layer, RectifiedConv)
     if signed:
         integers = torch.cat((integers, -integers), 1)
-    padding = list(cast(tuple[int, ...], layer.padding))
+    stride, padding = list(layer.stride), list(cast(tuple[int, ...], layer.padding))
     return Int8Convolution(
         torch.ops.onednn.qconv_prepack(
-            integers, 1 / unit, 1.0, 0, [1, 1], padding, [1, 1], 1, None
+            integers, 1 / unit, 1.0, 0, stride, padding, [1, 1], 1, None
         ),
         1 / unit,
         torch.zeros(len(unit), dtype=torch.int64),
         cast(Tensor, layer.bias).detach(),
+        stride,
         padding,
         signed,
     )

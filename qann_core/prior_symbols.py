@@ -15,7 +15,7 @@ import constriction
 import numpy as np
 
 from .errors import BitstreamError, ModelError
-from .prior import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected
+from .prior_likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected
 
 REACH = 31
 """Largest magnitude with an entry of its own in the tables."""

@@ -31,6 +31,7 @@ from .limits import MAX_LEVELS, MIN_LEVELS
 from .models import bundled_models, has_prior, model_by_id, models_folder, prior_folder
 from .prior import EXACT, KNOTS_PER_OCTAVE, LIMIT, UNIT, DyadicConv, PriorNetwork, dyadic
 from .prior_int8 import pack, unpack
+from .prior_passes import FIRST_ORDER, ORDERS
 from .prior_symbols import Tables
 from .wavelet import Pyramid, pyramid_shapes
 
@@ -79,7 +80,7 @@ def exact_network(network: PriorNetwork) -> PriorNetwork:
 
 def trainable(network: PriorNetwork) -> PriorNetwork:
     """A network to train further from a stored one's integers."""
-    fresh = PriorNetwork(network.channels, network.block_counts)
+    fresh = PriorNetwork(network.channels, network.block_counts, network.order)
     layers = dict(_layers(network))
     for name, layer in _layers(fresh):
         layer.weight.data = layers[name].weight.detach().clone().contiguous()
@@ -207,7 +208,11 @@ def _known_question(levels: int) -> Pyramid:
 
 
 def _shape(network: PriorNetwork) -> dict:
-    return {"channels": list(network.channels), "blocks": list(network.block_counts)}
+    return {
+        "channels": list(network.channels),
+        "blocks": list(network.block_counts),
+        "order": network.order,
+    }
 
 
 @torch.no_grad()
@@ -237,13 +242,16 @@ def _network(shape: dict, tensors: dict[str, Tensor]) -> PriorNetwork:
         ValueError, KeyError, TypeError: when they do not make one that is exact.
     """
     channels, blocks = tuple(shape["channels"]), tuple(shape["blocks"])
+    order = shape.get("order", FIRST_ORDER)
     if not (
         len(channels) == len(blocks) == _LEVELS
         and all(isinstance(c, int) and 1 <= c <= _MAX_CHANNELS for c in channels)
         and all(isinstance(b, int) and 0 <= b <= _MAX_BLOCKS for b in blocks)
     ):
         raise ValueError(f"channels {channels} and blocks {blocks} are out of range")
-    network = PriorNetwork(channels, blocks)
+    if order not in ORDERS:
+        raise ValueError(f"there is no order of passes named {order!r}")
+    network = PriorNetwork(channels, blocks, order)
     for name, layer in _layers(network):
         parts = [tensors[f"{name}.{part}"].float() for part in ("weight", "bias", "shift")]
         _freeze(name, layer, *parts)

@@ -20,23 +20,33 @@ from qann_core import Codec, bitstream, prior_weights
 from qann_core.bitstream import HEADER_BYTES, band_shapes
 from qann_core.entropy import coder_by_id, coder_by_name, integer_range
 from qann_core.errors import BitstreamError, ModelError, ParameterError, QannError
-from qann_core.prior import DyadicConv, PriorNetwork, code_length, dyadic
+from qann_core.prior import DyadicConv, PriorNetwork, dyadic
 from qann_core.prior_coder import TILE, PriorCoder, predicted_scales
 from qann_core.prior_int8 import Int8Convolution, pack
+from qann_core.prior_likelihood import code_length
+from qann_core.prior_passes import ORDERS, Order, band_by_band, colour_by_colour
 from qann_core.prior_symbols import CLASSES, ESCAPE, REACH, SYMBOLS, TOTAL, Tables
 from qann_core.prior_weights import Prior, exact_network, load_prior, trainable
 from qann_core.quantization import QuantizedLatents
 
 GOLDEN = Path(__file__).parent / "golden"
-FILES = sorted(GOLDEN.glob("prior-*.qann"))
-TINY = GOLDEN / "tiny-prior"
+TINY, QUARTERS = GOLDEN / "tiny-prior", GOLDEN / "tiny-quarters"
+PRIOR_OF = {
+    file: folder
+    for word, folder in (("prior", TINY), ("quarters", QUARTERS))
+    for file in sorted(GOLDEN.glob(f"{word}-*.qann"))
+}
+"""The golden files, and the prior that coded each."""
+
+each_golden_file = pytest.mark.parametrize("file", PRIOR_OF, ids=lambda file: file.stem)
+each_order = pytest.mark.parametrize("folder", [TINY, QUARTERS], ids=lambda folder: folder.stem)
 
 Bands = tuple[np.ndarray, ...]
 
 
-@pytest.fixture(scope="module")
-def prior() -> Prior:
-    return load_prior(TINY)
+@pytest.fixture(scope="module", params=[TINY, QUARTERS], ids=lambda folder: folder.stem)
+def prior(request: pytest.FixtureRequest) -> Prior:
+    return load_prior(request.param)
 
 
 def random_bands(height: int, width: int, levels: int, seed: int, density: float) -> Bands:
@@ -72,29 +82,29 @@ def machine(threads: int, onednn: bool) -> Iterator[None]:
 
 
 def test_there_are_golden_files() -> None:
-    assert len(FILES) == 6
-    assert {bitstream.read_header(file.read_bytes()).coder for file in FILES} == {"prior"}
+    assert len(PRIOR_OF) == 12
+    assert {bitstream.read_header(file.read_bytes()).coder for file in PRIOR_OF} == {"prior"}
 
 
 @pytest.mark.parametrize("onednn", [True, False])
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@each_golden_file
 def test_golden_files_are_exact(file: Path, threads: int, onednn: bool) -> None:
     with machine(threads, onednn), np.load(file.with_suffix(".npz")) as stored:
-        quantized = bitstream.unpack(file.read_bytes(), load_prior(TINY))
+        quantized = bitstream.unpack(file.read_bytes(), load_prior(PRIOR_OF[file]))
         for index, band in enumerate(quantized.bands):
             assert np.array_equal(band, stored[f"band{index}"])
-        again = bitstream.pack(quantized, "prior", load_prior(TINY))
+        again = bitstream.pack(quantized, "prior", load_prior(PRIOR_OF[file]))
     assert again == file.read_bytes()
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@each_golden_file
 def test_golden_files_are_exact_in_double_precision_and_under_autocast(file: Path) -> None:
-    double = load_prior(TINY)
+    double = load_prior(PRIOR_OF[file])
     double.network.double()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         bands = bitstream.unpack(file.read_bytes(), double).bands
-        single = bitstream.unpack(file.read_bytes(), load_prior(TINY)).bands
+        single = bitstream.unpack(file.read_bytes(), load_prior(PRIOR_OF[file])).bands
     with np.load(file.with_suffix(".npz")) as stored:
         for index, pair in enumerate(zip(bands, single, strict=True)):
             assert all(np.array_equal(band, stored[f"band{index}"]) for band in pair)
@@ -146,13 +156,14 @@ def test_eight_bit_convolutions_give_the_same_integers(threads: int) -> None:
         assert prior_weights.known_answer(packed) == prior_weights.known_answer(exact)
 
 
+@each_order
 def test_without_eight_bit_convolutions_nothing_changes(
-    prior: Prior, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bands = random_bands(40, 56, 100, 5, 0.3)
-    payload = PriorCoder(prior).encode(bands, 100)
+    payload = PriorCoder(load_prior(folder)).encode(bands, 100)
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
-    plain = load_prior(TINY)
+    plain = load_prior(folder)
     assert all(m.packed is None for m in plain.network.modules() if isinstance(m, DyadicConv))
     assert PriorCoder(plain).encode(bands, 100) == payload
 
@@ -166,9 +177,10 @@ def test_eight_bit_convolutions_that_are_wrong_are_not_used(
     assert all(m.packed is None for m in plain.network.modules() if isinstance(m, DyadicConv))
 
 
-def test_training_and_inference_compute_the_same_integers() -> None:
+@pytest.mark.parametrize("order", ORDERS)
+def test_training_and_inference_compute_the_same_integers(order: str) -> None:
     torch.manual_seed(0)
-    network = PriorNetwork((8, 8, 8, 8), (1, 1, 1, 1))
+    network = PriorNetwork((8, 8, 8, 8), (1, 1, 1, 1), order)
     question, told = prior_weights._known_question(64), torch.tensor([64.0])
     exact = exact_network(network)
     with torch.no_grad():
@@ -180,14 +192,14 @@ def test_training_and_inference_compute_the_same_integers() -> None:
 
 @given(
     st.integers(1, 90), st.integers(1, 90), st.integers(16, 512), st.integers(0, 10**6),
-    st.sampled_from([0.0, 0.01, 0.2, 1.0]),
+    st.sampled_from([0.0, 0.01, 0.2, 1.0]), st.sampled_from([TINY, QUARTERS]),
 )  # fmt: skip
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_round_trip_of_random_pyramids(
-    height: int, width: int, levels: int, seed: int, density: float
+    height: int, width: int, levels: int, seed: int, density: float, folder: Path
 ) -> None:
     bands = random_bands(height, width, levels, seed, density)
-    round_trip(prior_weights.cached_prior(TINY), bands, levels)
+    round_trip(prior_weights.cached_prior(folder), bands, levels)
 
 
 @pytest.mark.parametrize("levels", [16, 96, 512])
@@ -284,8 +296,8 @@ def test_any_bytes_are_latents_or_an_error(tail: bytes) -> None:
         PriorCoder(prior).decode(prior.id + tail, band_shapes(40, 30), 96)
 
 
-def test_an_unknown_prior_is_named(prior: Prior) -> None:
-    with pytest.raises(ModelError, match=prior.id.hex()):
+def test_an_unknown_prior_is_named() -> None:
+    with pytest.raises(ModelError, match=load_prior(TINY).id.hex()):
         bitstream.unpack(golden())
 
 
@@ -316,6 +328,14 @@ def test_weights_whose_sums_could_overflow_are_refused(tmp_path: Path) -> None:
     tensors["stem.bias"][0] = 2**24
     save_file(tensors, tmp_path / prior_weights.WEIGHTS)
     with pytest.raises(ModelError, match=r"stem could reach 2\^24"):
+        load_prior(tmp_path)
+
+
+def test_an_unknown_order_of_passes_is_refused(tmp_path: Path) -> None:
+    shutil.copy(QUARTERS / prior_weights.WEIGHTS, tmp_path)
+    config = json.loads((QUARTERS / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"order": "random"}))
+    with pytest.raises(ModelError, match="no order of passes named 'random'"):
         load_prior(tmp_path)
 
 
@@ -363,6 +383,21 @@ def test_the_likelihood_is_differentiable_and_adds_up() -> None:
         values = torch.arange(-400, 401).float()[:, None, None, None]
         total = torch.exp2(-code_length(expected, values)).sum(0)
     assert torch.allclose(total, torch.ones_like(total), atol=0.01)
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=list(ORDERS))
+def test_passes_code_each_coefficient_once_and_know_only_what_came_before(order: Order) -> None:
+    values = torch.arange(1, 9 * 35 + 1).reshape(1, 9, 5, 7)
+    coded = torch.zeros_like(values)
+    for number, step in enumerate(order.passes):
+        seen = order.seen_before(number, values)
+        assert torch.equal(seen != 0, coded.bool() & (seen != 0)), "only what is coded"
+        own = slice(3 * step.colour, 3 * step.colour + 3)
+        assert torch.equal(seen[:, : own.stop], (values * coded)[:, : own.stop]), "all of it"
+        assert not seen[:, order.known_planes(number) :].any()
+        coded[:, own] += torch.from_numpy(step.mask((5, 7))).long()
+    assert (coded == 1).all()
+    assert torch.equal(band_by_band(colour_by_colour(values)), values)
 
 
 def test_predicted_scales_are_those_of_the_passes(prior: Prior) -> None:

@@ -27,6 +27,7 @@ from .data import CropStream, PhotoSet, centre_crops, load_photos
 from .loop import CROP_FACTOR, VALIDATION_LEVELS
 from .objective import quantize_batch
 from .optimizer import WARM_UP_STEPS
+from .prior_inherit import with_quarters
 from .prior_tables import fit_tables
 from .run import BudgetedRun, RunOptions, check_crop
 
@@ -209,6 +210,8 @@ def train_prior(
     vae = load_networks(model)[0]
     photos = load_photos(find_images(folders, exclude or ()), options.crop)
     torch.manual_seed(options.seed)
-    network = PriorNetwork() if init is None else trainable(load_prior(init).network)
+    network = PriorNetwork()
+    if init is not None:
+        network = with_quarters(trainable(load_prior(init).network))
     PriorTrainingRun(out, photos, options, vae, network).run()
     return out / "prior"

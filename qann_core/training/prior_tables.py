@@ -13,8 +13,10 @@ import torch
 
 from ..contexts import PASSES, Contexts
 from ..prediction import med_residual
-from ..prior import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, PriorNetwork, code_length
-from ..prior_coder import COLOURS_OF_PASS, pass_mask, quantized_means
+from ..prior import PriorNetwork
+from ..prior_coder import quantized_means
+from ..prior_likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, code_length
+from ..prior_passes import ORDERS
 from ..prior_symbols import (
     CENTRE_STEP,
     CENTRES,
@@ -54,7 +56,9 @@ def fit_tables(
             bands = [band[image].numpy().astype(np.int32) for band in quantized]
             _count_residuals(counts, bands[0])
             for passes, band in zip(expected, bands[1:], strict=True):
-                _count_details(counts, [_one(e, image) for e in passes], band)
+                for colour, one in enumerate(ORDERS[network.order].by_colour(passes)):
+                    classes, signs = detail_classes(_one(one, image))
+                    _add(counts, classes, band[colour::3] * signs)
     probabilities = np.concatenate((_detail_probabilities(), _residual_probabilities()))
     return _integers(counts + SMOOTHING * probabilities)
 
@@ -68,13 +72,6 @@ def _add(counts: np.ndarray, classes: np.ndarray, values: np.ndarray) -> None:
     symbols = np.where(np.abs(values) > REACH, ESCAPE, values + REACH)
     flat = classes.astype(np.int64).ravel() * SYMBOLS + symbols.ravel()
     counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
-
-
-def _count_details(counts: np.ndarray, passes: list[Expected], band: np.ndarray) -> None:
-    for number, (expected, colour) in enumerate(zip(passes, COLOURS_OF_PASS, strict=True)):
-        classes, signs = detail_classes(expected)
-        where = pass_mask(number, band.shape[1:])
-        _add(counts, classes[:, where], (band[colour::3] * signs)[:, where])
 
 
 def _count_residuals(counts: np.ndarray, low: np.ndarray) -> None:

@@ -18,9 +18,9 @@ HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parents[1] / "assets" / "examples"
 
 
-def pictures() -> dict[str, tuple[np.ndarray, int]]:
-    """Name -> pixels and N: photos of odd sizes, flat colour, noise, a single pixel."""
-    photo = np.asarray(Image.open(EXAMPLES / "astronaut.jpg").convert("RGB"))
+def pictures(example: str) -> dict[str, tuple[np.ndarray, int]]:
+    """Name -> pixels and N: a photo at odd sizes, flat colour, noise, a single pixel."""
+    photo = np.asarray(Image.open(EXAMPLES / f"{example}.jpg").convert("RGB"))
     small = np.asarray(Image.fromarray(photo).resize((150, 101), Image.Resampling.LANCZOS))
     noise = np.random.default_rng(0).integers(0, 256, (37, 50, 3), dtype=np.uint8)
     return {
@@ -36,7 +36,7 @@ def pictures() -> dict[str, tuple[np.ndarray, int]]:
 def main() -> None:
     """Writes what is missing."""
     for info in bundled_models():
-        for name, (pixels, levels) in pictures().items():
+        for name, (pixels, levels) in pictures("astronaut").items():
             stem = HERE / f"{name}-{info.id}"
             if not stem.with_suffix(".qann").exists():
                 make(stem, info.name, pixels, levels)
