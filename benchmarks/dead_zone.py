@@ -16,6 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from qann_core import Codec, QuantizedLatents, bitstream, read_image
+from qann_core.benchmark.tables import markdown_table
 from qann_core.codec import Latents
 from qann_core.files import find_images
 from qann_core.metrics import bits_per_pixel, psnr
@@ -74,6 +75,16 @@ def figures(codec: Codec, pixels: np.ndarray, latents: Latents, offset: float) -
     return np.array(rows)
 
 
+GAINS = f"gain of restoration at N = {', '.join(map(str, LEVELS))}, dB"
+"""The heading of the last of ``cells``."""
+
+
+def cells(deltas: Sequence[float | None], gains: Sequence[float]) -> tuple[str, ...]:
+    """A table's cells: BD-rates in per cent, and the gains at all of LEVELS together."""
+    rates = ("n/a" if value is None else f"{value:+.2f}" for value in deltas)
+    return *rates, ", ".join(f"{gain:.2f}" for gain in gains)
+
+
 def main() -> None:
     """Measures and prints the table."""
     parser = photo_parser(__doc__)
@@ -83,14 +94,11 @@ def main() -> None:
     curves = mean_curves(pictures, sorted({*options.offsets, ROUNDING_OFFSET}), figures)
     rate, *anchors = curves[ROUNDING_OFFSET]
     print(f"{len(pictures)} photos; BD-rate against offset {ROUNDING_OFFSET}")
-    print("| offset | BD-rate restored, % | BD-rate quantized, % | gain of restoration, dB |")
-    print("|-------:|--------------------:|---------------------:|------------------------:|")
+    rows = []
     for offset, (bpp, plain, restored) in curves.items():
-        own = bd_rate(rate, anchors[1], bpp, restored), bd_rate(rate, anchors[0], bpp, plain)
-        deltas = " | ".join("n/a" if value is None else f"{value:+.2f}" for value in own)
-        gains = ", ".join(f"{gain:.2f}" for gain in restored - plain)
-        print(f"| {offset:.2f} | {deltas} | {gains} |")
-    print(f"Gains are at N = {', '.join(map(str, LEVELS))}.")
+        deltas = bd_rate(rate, anchors[1], bpp, restored), bd_rate(rate, anchors[0], bpp, plain)
+        rows.append((f"{offset:.2f}", *cells(deltas, restored - plain)))
+    print(markdown_table(("offset", "restored, %", "quantized, %", GAINS), rows))
 
 
 if __name__ == "__main__":

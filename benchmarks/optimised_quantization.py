@@ -10,10 +10,11 @@ Prints, for each weight k, the BD-rate against the dead zone in files of both co
 
 import numpy as np
 import torch
-from dead_zone import LEVELS, mean_curves, photo_parser, photos
+from dead_zone import GAINS, LEVELS, cells, mean_curves, photo_parser, photos
 from torch import Tensor
 
 from qann_core import Codec, QuantizedLatents, bitstream
+from qann_core.benchmark.tables import markdown_table
 from qann_core.codec import Latents
 from qann_core.metrics import bits_per_pixel, psnr
 from qann_core.prior import PriorNetwork
@@ -84,18 +85,16 @@ def main() -> None:
     curves = mean_curves(pictures, (0.0, *options.weights), figures)
     prior, brotli, plain, restored = curves[0.0]
     print(f"{len(pictures)} photos; BD-rate against the dead zone, %")
-    print("| k | prior, restored | prior, quantized | Brotli, restored | gain, dB |")
-    print("|--:|--:|--:|--:|--:|")
+    rows = []
     for weight, (rate, other, worse, better) in curves.items():
         deltas = (
             bd_rate(prior, restored, rate, better),
             bd_rate(prior, plain, rate, worse),
             bd_rate(brotli, restored, other, better),
         )
-        cells = " | ".join("n/a" if value is None else f"{value:+.1f}" for value in deltas)
-        gains = ", ".join(f"{gain:.2f}" for gain in better - worse)
-        print(f"| {weight or 'dead zone'} | {cells} | {gains} |")
-    print(f"Gains are at N = {', '.join(map(str, LEVELS))}.")
+        rows.append((f"{weight or 'dead zone'}", *cells(deltas, better - worse)))
+    head = ("k", "prior, restored", "prior, quantized", "Brotli, restored", GAINS)
+    print(markdown_table(head, rows))
 
 
 if __name__ == "__main__":

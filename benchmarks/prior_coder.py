@@ -18,6 +18,7 @@ from symbol_layout import planar
 from tqdm import tqdm
 
 from qann_core import Codec, read_image
+from qann_core.benchmark.tables import markdown_table
 from qann_core.entropy import coder_by_name
 from qann_core.files import find_images
 from qann_core.prior_weights import load_prior
@@ -59,21 +60,19 @@ def print_tables(
     levels: list[int], names: list[str], sizes: np.ndarray, seconds: np.ndarray
 ) -> None:
     """Markdown tables of sizes and seconds, (levels, images, coders)."""
-    print("| N | planar, bytes | grouped | prior | prior against planar | worst image", end="")
-    print(" | prior against grouped | worst image |")
-    print("|--:|--:|--:|--:|--:|:--|--:|:--|")
-    for number, row in zip(levels, sizes, strict=True):
-        cells = [f"{mean:.0f}" for mean in row.mean(0)]
+    bytes_rows, seconds_rows = [], []
+    for number, size, taken in zip(levels, sizes, seconds, strict=True):
+        cells = [f"{mean:.0f}" for mean in size.mean(0)]
         for other in (0, 1):
-            changes = 100 * (row[:, 2] / row[:, other] - 1)
-            mean = 100 * (row[:, 2].mean() / row[:, other].mean() - 1)
+            changes = 100 * (size[:, 2] / size[:, other] - 1)
+            mean = 100 * (size[:, 2].mean() / size[:, other].mean() - 1)
             worst = int(changes.argmax())
             cells += [f"{mean:+.1f} %", f"{changes[worst]:+.1f} % ({names[worst]})"]
-        print(f"| {number} | " + " | ".join(cells) + " |")
-    print("\n| N | " + " | ".join(f"{name}, s" for name in TIMES) + " |")
-    print("|--:|" + "--:|" * len(TIMES))
-    for number, row in zip(levels, seconds, strict=True):
-        print(f"| {number} | " + " | ".join(f"{value:.3f}" for value in row.mean(0)) + " |")
+        bytes_rows.append((str(number), *cells))
+        seconds_rows.append((str(number), *(f"{value:.3f}" for value in taken.mean(0))))
+    against = ("prior against planar", "worst image", "prior against grouped", "worst image")
+    print(markdown_table(("N", "planar, bytes", "grouped", "prior", *against), bytes_rows))
+    print(markdown_table(("N", *(f"{name}, s" for name in TIMES)), seconds_rows))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import torch
 from experiment import cpu_timed, folder_parser
 
 from qann_core import Codec, read_image
+from qann_core.benchmark.tables import markdown_table
 from qann_core.entropy import coder_by_name
 from qann_core.files import find_images
 from qann_core.limits import MAX_LEVELS
@@ -92,12 +93,13 @@ def main() -> None:
                 sizes[row, column] += size / len(paths)
                 seconds[row, column] += taken / len(paths)
     names = [layout.__name__ for layout in LAYOUTS]
-    print("| N | " + " | ".join(f"{name}, bytes / s" for name in names) + " | against planar |")
-    print("|--:|" + "--:|" * (len(names) + 1))
+    rows = []
     for row, levels in enumerate(options.levels):
         cells = (f"{b:.0f} / {s:.3f}" for b, s in zip(sizes[row], seconds[row], strict=True))
         change = 100 * (sizes[row, -1] / sizes[row, 1] - 1)
-        print(f"| {levels} | " + " | ".join(cells) + f" | {change:+.1f} % |")
+        rows.append((str(levels), *cells, f"{change:+.1f} %"))
+    head = ("N", *(f"{name}, bytes / s" for name in names), "against planar")
+    print(markdown_table(head, rows))
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ class PriorCoder:
     def bytes_by_band(self, payload: bytes, shapes: Shapes, levels: int) -> tuple[float, ...]:
         """See ``entropy.EntropyCoder``: shares of the ideal code lengths."""
         prior, _, means, words = self._open(payload, shapes)
-        coding = _Coding(prior, levels, RangeReader(prior.tables, words))
+        coding = _Coding(prior, levels, RangeReader(prior.tables, words, priced=True))
         coding.run(shapes, means)
         total = sum(coding.costs) or 1.0
         return tuple(len(payload) * cost / total for cost in coding.costs)
@@ -263,20 +263,25 @@ class _Coding:
             The same, compressed, (1, 9, h, w), colour by colour.
         """
         present = self._presence(index, given)
-        seen = h.new_zeros(1, *target.shape)
+        channels, height, width = target.shape
+        coded = np.zeros((3, 3, height * width), np.int32)  # colour, orientation, place
+        seen = h.new_zeros(1, channels, height, width)
         for number, step in enumerate(level.order.passes):
-            where = step.mask(target.shape[1:])
-            if not present[step.colour] or not where.any():
+            places = step.places(height, width)
+            if not present[step.colour] or not places.size:
                 continue
-            expected = level.expect(h, number, seen)
-            classes, signs = (part[:, where].ravel() for part in detail_classes(expected))
-            own = target[step.colour :: 3]
-            values = None if given is None else given[step.colour :: 3][:, where].ravel() * signs
-            values = self._symbols(index, classes, values) * signs
+            where = torch.from_numpy(places)
+            classes, signs = detail_classes(level.expect(h, number, seen).at(where))
+            values = None
+            if given is not None:
+                values = given[step.colour :: 3].reshape(3, -1).take(places, 1).ravel()
+                values = values * signs.ravel()
+            values = self._symbols(index, classes.ravel(), values).reshape(3, -1) * signs
             self._check_range(values)
-            own[:, where] = values.reshape(3, -1)
-            fresh = torch.from_numpy(np.ascontiguousarray(own))
-            seen[0, 3 * step.colour : 3 * step.colour + 3] = self.prior.network.compress(fresh)
+            coded[step.colour][:, places] = values
+            known = seen.view(3, 3, -1)[step.colour]
+            known[:, where] = self.prior.network.compress(torch.from_numpy(values)).to(seen.dtype)
+        target[:] = coded.swapaxes(0, 1).reshape(target.shape)
         return seen
 
     def _presence(self, index: int, given: np.ndarray | None) -> list[bool]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -42,12 +43,17 @@ class Pass:
     colour: int
     phases: tuple[Phase, ...]
 
-    def mask(self, shape: Sequence[int]) -> np.ndarray:
-        """Where in a plane (h, w) the pass codes, bool."""
-        where = np.zeros(shape, bool)
+    def mask(self, height: int, width: int) -> np.ndarray:
+        """Where in a plane the pass codes, bool (h, w)."""
+        where = np.zeros((height, width), bool)
         for y, x in self.phases:
             where[y::2, x::2] = True
         return where
+
+    @lru_cache(maxsize=64)  # noqa: B019  there are a dozen passes in all, and they live forever
+    def places(self, height: int, width: int) -> np.ndarray:
+        """The same as positions in the plane's rows laid end to end, in order."""
+        return np.flatnonzero(self.mask(height, width))
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ class Order:
         """What is expected of each colour, (B, 3, h, w), from what each pass expects."""
         found: list[Expected | None] = [None] * COLOURS
         for step, expected in zip(self.passes, passes, strict=True):
-            mask = torch.from_numpy(step.mask(expected.scale.shape[-2:])).to(expected.scale.device)
+            mask = torch.from_numpy(step.mask(*expected.scale.shape[-2:])).to(expected.scale.device)
             kept = expected.times(mask.to(expected.scale.dtype))
             before = found[step.colour]
             found[step.colour] = kept if before is None else before.plus(kept)

@@ -146,13 +146,14 @@ class RangeReader:
 
     Args:
         payload: whole 32-bit words.
+        priced: whether to count ``bits``, which takes a while.
 
     Attributes:
         bits: ideal code length of all symbols read so far.
     """
 
-    def __init__(self, tables: Tables, payload: bytes) -> None:
-        self._tables = tables
+    def __init__(self, tables: Tables, payload: bytes, priced: bool = False) -> None:
+        self._tables, self._priced = tables, priced
         self._coder = constriction.stream.queue.RangeDecoder(
             np.frombuffer(payload, "<u4").astype(np.uint32)
         )
@@ -171,7 +172,8 @@ class RangeReader:
         symbols = np.empty(classes.size, np.int32)
         for number, start, end in stretches:
             symbols[start:end] = self._read(self._tables.models[number], end - start)
-        self.bits += float(self._tables.bits[classes[order], symbols].sum())
+        if self._priced:
+            self.bits += float(self._tables.bits[classes[order], symbols].sum())
         values = symbols - REACH
         escapes = np.flatnonzero(symbols == ESCAPE)
         if escapes.size:

@@ -22,6 +22,12 @@ _MAX_BITS_PER_BYTE = 4096
 
 So a small hostile file can never make the decoder allocate, or work, much."""
 
+_PACKINGS = ((3.0, 5.0), (1.5, 3.5), (1.5, 5.0), (10.0, 3.5))
+"""What ``_code_bytes`` is told, the best guess first."""
+
+_TRIED_BYTES = 24_000
+"""How much may come out of all the packings that are tried, since Brotli is slow; one always is."""
+
 # Expected magnitudes at which bit j (a row each, the last for all later bits) passes into the next
 # cell: eight cells by the probability of a one up to a half, and their mirror images beyond.
 _THRESHOLDS = np.array(
@@ -69,29 +75,52 @@ def _unpack(numbers: np.ndarray, size: int, count: int) -> np.ndarray:
     return bits.reshape(-1)[:count]
 
 
-def _code_bytes(bits: np.ndarray) -> tuple[int, bytes]:
+def _code_bytes(bits: np.ndarray, code_cost: float, rarity: float) -> tuple[int, bytes]:
     """One group's bits to (packing, bytes for Brotli).
 
-    While most quartets are zero, a bit for each says whether it is, and only the others are kept:
-    a Huffman code cannot spend less than a bit on a symbol. What remains goes n bits to a byte,
-    with the n that costs least by its entropy and an estimate of its code table.
+    While ones are rarer than one in ``rarity`` bits, a bit for each quartet says whether there are
+    any in it, and only such quartets are kept: a Huffman code cannot spend less than a bit on a
+    symbol. What remains goes n bits to a byte, with the n that costs least by its entropy and
+    ``code_cost`` bits for each symbol in the table of the code.
     """
     kept, depth = [], 0
-    while bits.size > 16 and 5 * np.count_nonzero(bits) < bits.size:
+    while bits.size > 16 and rarity * np.count_nonzero(bits) < bits.size:
         quartets = _pack(bits, 4)
         bits = quartets > 0
         kept.append(quartets[bits] - 1)
         depth += 1
     candidates = [_pack(bits, size) for size in range(1, 9)]
-    costs = [_estimated_bits(numbers) for numbers in candidates]
+    costs = [_estimated_bits(numbers, code_cost) for numbers in candidates]
     best = int(np.argmin(costs))
     return 8 * depth + best, b"".join(a.tobytes() for a in (candidates[best], *reversed(kept)))
 
 
-def _estimated_bits(numbers: np.ndarray) -> float:
+def _estimated_bits(numbers: np.ndarray, code_cost: float) -> float:
     counts = np.bincount(numbers, minlength=1)
     counts = counts[counts > 0]
-    return float(-(counts * np.log2(counts / max(numbers.size, 1))).sum() + 3 * counts.size)
+    entropy = -(counts * np.log2(counts / max(numbers.size, 1))).sum()
+    return float(entropy + code_cost * counts.size)
+
+
+def _smallest_stream(groups: list[np.ndarray], tail: bytes) -> tuple[list[int], bytes]:
+    """Each group's packing and the Brotli stream of all, with ``tail`` at its end.
+
+    What Brotli makes of a packing cannot be foretold to a few per cent where there is little to
+    pack, so there several are tried.
+    """
+    best: tuple[list[int], bytes] | None = None
+    tried = 0
+    for code_cost, rarity in _PACKINGS:
+        coded = [_code_bytes(group, code_cost, rarity) for group in groups]
+        symbols = b"".join(data for _, data in coded) + tail
+        stream = brotli.compress(symbols, quality=11) if symbols else b""
+        if best is None or len(stream) < len(best[1]):
+            best = [packing for packing, _ in coded], stream
+        tried += len(stream)
+        if tried + len(stream) > _TRIED_BYTES:
+            break
+    assert best is not None
+    return best
 
 
 def _decode_bytes(count: int, packing: int, source: Source) -> np.ndarray:
@@ -137,11 +166,9 @@ class Writer:
     def payload(self, head: bytes) -> bytes:
         """All of it, after ``head``."""
         groups = [np.concatenate([np.zeros(0, bool), *group]) for group in self.groups]
-        coded = [_code_bytes(group) for group in groups]
         escapes = np.concatenate(self.escapes).astype("<u2")
-        symbols = b"".join(data for _, data in coded) + escapes.tobytes()
-        stream = brotli.compress(symbols, quality=11) if symbols else b""
-        for group, (packing, _) in zip(groups, coded, strict=True):
+        packings, stream = _smallest_stream(groups, escapes.tobytes())
+        for group, packing in zip(groups, packings, strict=True):
             head += varint(group.size) + (varint(packing) if group.size else b"")
         head += varint(escapes.size) + varint(len(stream))
         payload = head + stream + np.packbits(np.concatenate(self.signs)).tobytes()

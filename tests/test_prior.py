@@ -395,7 +395,7 @@ def test_passes_code_each_coefficient_once_and_know_only_what_came_before(order:
         own = slice(3 * step.colour, 3 * step.colour + 3)
         assert torch.equal(seen[:, : own.stop], (values * coded)[:, : own.stop]), "all of it"
         assert not seen[:, order.known_planes(number) :].any()
-        coded[:, own] += torch.from_numpy(step.mask((5, 7))).long()
+        coded[:, own] += torch.from_numpy(step.mask(5, 7)).long()
     assert (coded == 1).all()
     assert torch.equal(band_by_band(colour_by_colour(values)), values)
 

@@ -201,7 +201,7 @@ def test_two_processes_train_together(tmp_path: Path, photo: np.ndarray) -> None
         [
             sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
             "--master-port", str(port), "-m", "qann_core", "train",
-            str(folder), "--out", str(tmp_path / "run"), "--steps", "2", "--batch", "1",
+            str(folder), "--out", str(tmp_path / "run"), "--steps", "4", "--batch", "1",
             "--crop", "64", "--skeleton-share", "0.5", "--finish-share", "0",
         ],
         env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
@@ -211,6 +211,9 @@ def test_two_processes_train_together(tmp_path: Path, photo: np.ndarray) -> None
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
-    assert state["progress"]["step"] == 2
+    assert state["progress"]["step"] == 4
+    weights = state["objective"]
+    closing = [name for name in weights if name.endswith("conv2.weight")]
+    assert closing and all(weights[name].any() for name in closing), "they start at zero"
     assert state["processes"] == 2
     assert (tmp_path / "run" / "model" / "qann" / "config.json").exists()

@@ -12,6 +12,21 @@ from .results import IN_DECIBELS, MEASURES
 Document = dict[str, Any]
 
 
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 0) -> str:
+    """A Markdown table, padded to be readable as text; the first ``left`` columns are words."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = [("-" * (w + 2)) if i < left else ("-" * (w + 1) + ":") for i, w in enumerate(widths)]
+    return "\n".join([line(head), f"|{'|'.join(rule)}|", *map(line, rows)]) + "\n"
+
+
 def levels_table(document: Document) -> str:
     """This codec at each N: rate (with each entropy coder) and quality, means over the images."""
     others = [c for c in _of_group(document, "codec") if c["name"].startswith(f"{RESTORED}-")]
@@ -27,7 +42,7 @@ def levels_table(document: Document) -> str:
         for m in measures:
             cells += [_number(row[f"{m}_{kind}"], m) for kind in (QUANTIZED, RESTORED)]
         rows.append(cells)
-    return _table(head, rows, left=0)
+    return markdown_table(head, rows)
 
 
 def gains_table(document: Document) -> str:
@@ -46,7 +61,7 @@ def gains_table(document: Document) -> str:
         ])  # fmt: skip
     head = ["N", "bits per pixel", "PSNR quantized, dB", "PSNR restored, dB", "gain, dB",
             "least gain of an image, dB"]  # fmt: skip
-    return _table(head, rows, left=0)
+    return markdown_table(head, rows)
 
 
 def models_table(document: Document) -> str:
@@ -61,7 +76,7 @@ def models_table(document: Document) -> str:
         [str(setting), *(cell for model in (main, *same) for cell in _rate_and_gain(model, index))]
         for index, setting in enumerate(_settings(main))
     ]
-    return _table(head, rows, left=0)
+    return markdown_table(head, rows)
 
 
 def tensor_table(document: Document) -> str:
@@ -75,7 +90,7 @@ def tensor_table(document: Document) -> str:
             quantized = f"{model[1]['points'][index]['psnr']:.2f}"
             rows.append([name, str(setting), bpp, quantized, restored, gain])
     head = ["model", "N", "bits per pixel", "PSNR quantized, dB", "PSNR restored, dB", "gain, dB"]
-    return _table(head, rows, left=1)
+    return markdown_table(head, rows, left=1)
 
 
 def deltas_table(document: Document) -> str:
@@ -98,7 +113,7 @@ def deltas_table(document: Document) -> str:
             )  # fmt: skip
         rows.append(cells)
     head = [f"BD-rate, %, in {measures}, of", *(curve["label"] for curve in own)]
-    return _table(head, rows, left=1)
+    return markdown_table(head, rows, left=1)
 
 
 def spread_table(document: Document, curve: str = RESTORED) -> str:
@@ -122,7 +137,7 @@ def spread_table(document: Document, curve: str = RESTORED) -> str:
                 *(_percent(value) if each else "" for value in values),
                 f"{each['deviation']:.1f}" if each else "",
             ])  # fmt: skip
-    return _table(head, rows, left=2)
+    return markdown_table(head, rows, left=2)
 
 
 def cost_table(document: Document) -> str:
@@ -139,7 +154,7 @@ def cost_table(document: Document) -> str:
         ]
         for curve in document["curves"]
     ]
-    return _table(head, rows, left=2)
+    return markdown_table(head, rows, left=2)
 
 
 TABLES = {
@@ -241,18 +256,3 @@ def _signed(value: float | None, decimals: int) -> str:
 
 def _milliseconds(seconds: float | None) -> str:
     return "n/a" if seconds is None else f"{1000 * seconds:.0f}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
-    """A Markdown table, padded to be readable as text; the first ``left`` columns are words."""
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        return f"| {' | '.join(padded)} |"
-
-    rule = [("-" * (w + 2)) if i < left else ("-" * (w + 1) + ":") for i, w in enumerate(widths)]
-    return "\n".join([line(head), f"|{'|'.join(rule)}|", *map(line, rows)]) + "\n"

@@ -86,6 +86,7 @@ class HybridOptimizer:
             for group in self._adam.param_groups:
                 group["lr"] = group["base"] * factor
             for shadow in self._shadows:
+                assert shadow.matrix.data_ptr() == shadow.weight.data_ptr(), "weights were moved"
                 gradient = shadow.weight.grad
                 shadow.matrix.grad = None if gradient is None else gradient.flatten(1)
             self._muon.step()

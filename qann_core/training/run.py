@@ -106,7 +106,9 @@ class BudgetedRun:
         )
         self.accelerator = Accelerator(mixed_precision="bf16", kwargs_handlers=[distributed])
         self.device = self.accelerator.device
-        self.objective = objective.to(self.device)
+        # Before all that refers to the parameters: it may give them other memory.
+        self.forward = self.accelerator.prepare(objective)
+        self.objective = objective
         self.optimizer = HybridOptimizer(self.objective)
         self.average: AveragedModel | None = None
         if options.ema_decay:
@@ -114,7 +116,6 @@ class BudgetedRun:
             self.average = AveragedModel(self.objective, multi_avg_fn=average)
         self.progress = Progress()
         self._resume()
-        self.forward = self.accelerator.prepare(self.objective)
         seed, process = options.seed + self.progress.step, self.accelerator.process_index
         torch.manual_seed(seed + 1000 * process)
         self._random = np.random.default_rng(seed + 7)
