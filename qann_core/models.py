@@ -5,8 +5,8 @@ diffusers folder: config.json and a safetensors file). The class that ``vae/conf
 tells which codec it is for: ``WaveletVAE``, or a VAE of one latent tensor, which may also be used
 alone, from a folder or from the hub, without ``qann/``. The id is a digest of all, so a file that
 names it can only be decoded with exactly these weights. A model may also have ``prior/``, for the
-entropy coder of that name, which has an id of its own. Nothing here imports torch until weights
-are loaded.
+entropy coder of that name, which has an id of its own, and ``earlier-priors/``, with which files
+were coded once. Nothing here imports torch until weights are loaded.
 """
 
 from __future__ import annotations
@@ -185,11 +185,17 @@ def has_prior(folder: Path) -> bool:
     return (prior_folder(folder) / "diffusion_pytorch_model.safetensors").is_file()
 
 
+def prior_folders(folder: Path) -> tuple[Path, ...]:
+    """A model's learned priors: first the one that codes, then those that only decode."""
+    earlier = sorted((folder / "earlier-priors").glob("*/"))
+    return (prior_folder(folder), *earlier) if has_prior(folder) else ()
+
+
 def prior_digest(folder: Path) -> str:
-    """The id of a model's learned prior: 8 hexadecimal digits, as in the files coded with it."""
+    """The id of the learned prior in a folder: 8 hexadecimal digits, as files name it."""
     names = ("config.json", "diffusion_pytorch_model.safetensors")
-    files = (prior_folder(folder) / name for name in names)
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
+    data = b"".join((folder / name).read_bytes() for name in names)
+    return hashlib.sha256(data).hexdigest()[:8]
 
 
 def load_networks(folder: Path) -> tuple[WaveletVAE, QannUNet, str]:

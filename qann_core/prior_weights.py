@@ -28,7 +28,14 @@ from torch import Tensor
 
 from .errors import ModelError
 from .limits import MAX_LEVELS, MIN_LEVELS
-from .models import bundled_models, has_prior, model_by_id, models_folder, prior_folder
+from .models import (
+    bundled_models,
+    model_by_id,
+    models_folder,
+    prior_digest,
+    prior_folder,
+    prior_folders,
+)
 from .prior import EXACT, KNOTS_PER_OCTAVE, LIMIT, UNIT, DyadicConv, PriorNetwork, dyadic
 from .prior_int8 import pack, unpack
 from .prior_passes import FIRST_ORDER, ORDERS
@@ -153,12 +160,11 @@ def prior_by_id(identifier: bytes) -> Prior:
     """
     known = []
     for info in bundled_models():
-        folder = models_folder() / info.name
-        if has_prior(folder):
-            prior = cached_prior(prior_folder(folder))
-            if prior.id == identifier:
-                return prior
-            known.append(f"{prior.id.hex()} ({info.name})")
+        for folder in prior_folders(models_folder() / info.name):
+            digest = prior_digest(folder)
+            if digest == identifier.hex():
+                return cached_prior(folder)
+            known.append(f"{digest} ({info.name})")
     raise ModelError(
         f"The file was coded with prior {identifier.hex()}, which is not installed; installed: "
         f"{', '.join(known) or 'none'}."

@@ -21,6 +21,7 @@ from ..models import (
     coder_names,
     folder_digest,
     prior_digest,
+    prior_folder,
     resolve_folder,
     vae_class,
 )
@@ -132,7 +133,9 @@ def _codec_subject(model: str, coder: str, levels: tuple[int, ...], main: bool) 
     if not main:
         suffix, words = f"-{folder.name}{suffix}", f" ({folder.name}{words})"
     group: Group = "codec" if main else "variant"
-    weights = f"{model_id}, prior {prior_digest(folder)}" if coder == "prior" else model_id
+    weights = (
+        f"{model_id}, prior {prior_digest(prior_folder(folder))}" if coder == "prior" else model_id
+    )
     if vae_class(folder) != WAVELET_VAE:
         levels = _TENSOR_LEVELS
 

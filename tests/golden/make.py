@@ -3,7 +3,8 @@
     python tests/golden/make.py
 
 Each NAME.qann stands beside NAME.npz, the integers it must decode to on every machine, and
-NAME.png, the picture that the model named in the file made of it.
+NAME.png, the picture that the model named in the file made of it. A name that ends in two ids is
+coded with the learned prior of the second.
 """
 
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from qann_core import load_codec
-from qann_core.models import bundled_models
+from qann_core.models import bundled_models, models_folder, prior_digest, prior_folders
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parents[1] / "assets" / "examples"
@@ -40,12 +41,16 @@ def main() -> None:
             stem = HERE / f"{name}-{info.id}"
             if not stem.with_suffix(".qann").exists():
                 make(stem, info.name, pixels, levels)
+        for folder in prior_folders(models_folder() / info.name)[:1]:
+            stem = HERE / f"photo-medium-{info.id}-{prior_digest(folder)}"
+            if not stem.with_suffix(".qann").exists():
+                make(stem, info.name, *pictures("astronaut")["photo-medium"], coder="prior")
 
 
-def make(stem: Path, model: str, pixels: np.ndarray, levels: int) -> None:
+def make(stem: Path, model: str, pixels: np.ndarray, levels: int, coder: str | None = None) -> None:
     """One file and what it decodes to."""
     codec = load_codec(model)
-    data = codec.pack(codec.encode(pixels), min(levels, codec.max_levels))
+    data = codec.pack(codec.encode(pixels), min(levels, codec.max_levels), coder)
     quantized = codec.unpack(data)
     stem.with_suffix(".qann").write_bytes(data)
     bands = {f"band{index}": band.astype(np.int16) for index, band in enumerate(quantized.bands)}
