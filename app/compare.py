@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-import numpy as np
 
 from qann_core import QannError
 
@@ -50,10 +49,13 @@ def opening() -> tuple[Photo, Result]:
     return photo, compress_photo(photo, OPENING.levels)
 
 
-def side_pixels(side: str, photo: Photo, result: Result) -> np.ndarray:
-    """The picture that one side of the divider shows."""
-    own = {"original": photo.pixels, "quantized": result.quantized, "restored": result.restored}
-    return own[side] if side in own else peer_at_same_bytes(photo, result, side).pixels
+def side_file(side: str, photo: Photo, result: Result) -> tuple[bytes, str]:
+    """The picture that one side of the divider shows, as a lossless file, and its extension."""
+    if side == "quantized":
+        return result.quantized_file
+    if side == "original":
+        return lossless_bytes(photo.pixels)
+    return lossless_bytes(peer_at_same_bytes(photo, result, side).pixels)
 
 
 def show(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
@@ -65,7 +67,7 @@ def show(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
     def shown(side: str) -> str:
         if side == "restored":
             return restored_png
-        data, extension = lossless_bytes(side_pixels(side, photo, result))
+        data, extension = side_file(side, photo, result)
         return cache_file(data, f"{side}.{extension}")
 
     pair = (shown(left), shown(right))

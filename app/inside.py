@@ -314,13 +314,10 @@ def _restoration(visit: gr.State) -> Stage:
         column, row = _position(column, width), _position(row, height)
         return [shown.attention_picture(opened, column, row), column, row]
 
-    def render(opened: Anatomy, column: int | None, row: int | None) -> list[Any]:
+    def render(opened: Anatomy) -> list[Any]:
         true = opened.levels
         slider = gr.update(minimum=max(2, true // 4), maximum=4 * true, value=true)
-        with ThreadPoolExecutor(1) as beside:  # the network lets go of the interpreter
-            attending = beside.submit(attend, opened, column, row)
-            drawn = [shown.restoration(opened), slider, shown.lie(opened, true)]
-            return [*drawn, *attending.result()]
+        return [shown.restoration(opened), slider, shown.lie(opened, true)]
 
     def point(visit: Visit, choice: gr.SelectData) -> list[Any]:
         opened = _opened(visit)
@@ -339,11 +336,11 @@ def _restoration(visit: gr.State) -> Stage:
             yield shown.lie(opened, told)
         yield shown.lie(opened, opened.levels)
 
-    stage = Stage([column, row], [body, told, lied, seen, column, row], render)
+    stage = Stage([], [body, told, lied], render)
     ask.click(toasted(tell_nine), [visit], lied, **_EVENTS)
     told.release(stage.listener(tell), [visit, told], lied, **_EVENTS)
-    gr.on(
-        [column.input, row.input], stage.listener(attend), [visit, column, row],
+    gr.on(  # at first when the rest of the stage is on screen
+        [body.change, column.input, row.input], stage.listener(attend), [visit, column, row],
         [seen, column, row], **_EVENTS,
     )  # fmt: skip
     seen.select(toasted(point), [visit], [seen, column, row], **_EVENTS)

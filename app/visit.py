@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,8 +29,9 @@ from qann_core.peers import (
 )
 from qann_core.rate_distortion import Point
 
+from .cores import shares
 from .models import DEFAULT_CHOICE, DEFAULT_MODEL, Choice, codec_of, pack
-from .pictures import closer_look, png_bytes
+from .pictures import closer_look, lossless_bytes, png_bytes
 
 MAX_MEGAPIXELS = 12
 """Largest picture that endpoints and files may have."""
@@ -144,6 +144,7 @@ class Result:
         quantized, restored: uint8 (H, W, 3), decoded without and with the restoration network.
         psnr_*, ssim_*: against the original.
         jpeg_bytes: length of a JPEG file with the restored picture's PSNR; None if out of reach.
+        quantized_file: the quantized picture as a lossless file, and its extension.
         restored_png: the restored picture as a PNG file.
         spot: rows and columns of the small box where restoration helps most.
         peers: other codecs' files of at most as many bytes, filled as they are asked for.
@@ -160,6 +161,7 @@ class Result:
     ssim_quantized: float
     ssim_restored: float
     jpeg_bytes: float | None
+    quantized_file: tuple[bytes, str]
     restored_png: bytes
     spot: tuple[slice, slice]
     peers: dict[str, PeerResult] = field(default_factory=dict)
@@ -251,35 +253,42 @@ def read_photo(path: str | Path, name: str, megapixels: int = MAX_MEGAPIXELS) ->
 def compress_photo(photo: Photo, levels: int) -> Result:
     """The photo at N = ``levels``, by its chosen model and coder: file, pictures, measures.
 
-    The networks use every core; all else runs beside them as soon as it can begin. QANN comes last,
-    so that as little as possible is left to measure after it.
+    Restoration takes as long as all else together: it has the cores but one for itself.
     """
-    choice = photo.choice
+    choice, pixels = photo.choice, photo.pixels
     codec, latents = codec_of(choice.model), photo.latents(choice.model)
     quantized = codec.quantize(latents, levels)
-    with ThreadPoolExecutor(2) as beside:
-        packing = beside.submit(pack, latents, levels, choice)
+
+    def without_restoration() -> tuple[np.ndarray, float, tuple[bytes, str]]:
         plain = codec.decode(quantized, restore=False)
-        ssim_plain = beside.submit(ssim, photo.pixels, plain)
-        restored = codec.decode(quantized)
-        reached = psnr(photo.pixels, restored)
-        ssim_restored = beside.submit(ssim, photo.pixels, restored)
-        jpeg = beside.submit(bytes_at_psnr, peer_by_name("jpeg"), photo.pixels, reached, photo.jpeg)
-        return Result(
-            levels=quantized.levels,
-            step=quantized.step,
-            choice=choice,
-            quantized=plain,
-            restored=restored,
-            psnr_quantized=psnr(photo.pixels, plain),
-            psnr_restored=reached,
-            restored_png=png_bytes(restored),
-            spot=closer_look(photo.pixels, plain, restored),
-            ssim_quantized=ssim_plain.result(),
-            ssim_restored=ssim_restored.result(),
-            jpeg_bytes=jpeg.result(),
-            data=packing.result(),
-        )
+        return plain, ssim(pixels, plain), lossless_bytes(plain)
+
+    many, one = shares()
+    restoring = many.submit(codec.decode, quantized)
+    packing = one.submit(pack, latents, levels, choice)
+    beside = one.submit(without_restoration)
+    restored = restoring.result()
+    reached = psnr(pixels, restored)
+    ssim_restored = one.submit(ssim, pixels, restored)
+    jpeg = one.submit(bytes_at_psnr, peer_by_name("jpeg"), pixels, reached, photo.jpeg)
+    restored_png = png_bytes(restored)
+    plain, ssim_quantized, quantized_file = beside.result()
+    return Result(
+        levels=quantized.levels,
+        step=quantized.step,
+        choice=choice,
+        data=packing.result(),
+        quantized=plain,
+        restored=restored,
+        psnr_quantized=psnr(pixels, plain),
+        psnr_restored=reached,
+        spot=closer_look(pixels, plain, restored),
+        ssim_quantized=ssim_quantized,
+        ssim_restored=ssim_restored.result(),
+        jpeg_bytes=jpeg.result(),
+        quantized_file=quantized_file,
+        restored_png=restored_png,
+    )
 
 
 def peer_at_same_bytes(photo: Photo, result: Result, name: str) -> PeerResult:

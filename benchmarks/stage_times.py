@@ -27,6 +27,7 @@ import gradio as gr
 from app import inside, inside_words
 from app.anatomy import anatomy
 from app.examples import credits, example_photo
+from app.memory import keep_freed_memory
 from app.visit import Visit, compress_photo
 
 
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--photo", default="brushes", help="an example photo's name")
     parser.add_argument("--moves", type=int, default=5)
     options = parser.parse_args()
+    keep_freed_memory()  # as app.py does
     photo = example_photo(options.photo)
     with gr.Blocks():
         _, stages = inside.build_stages(gr.State())

@@ -60,11 +60,26 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
         """(B, C, h, w) and the embedding (B, E) -> (B, C, h, w)."""
+        if torch.is_inference_mode_enabled() and len(x) == 1:
+            return self._infer(x, embedding)
         hidden = self.conv1(x)
         if self.film is not None and embedding is not None:
             scale, shift = self.film(embedding).to(hidden.dtype)[:, :, None, None].chunk(2, 1)
             hidden = hidden * (1 + scale) + shift
         return x + self.conv2(F.silu(hidden))
+
+    def _infer(self, x: Tensor, embedding: Tensor | None) -> Tensor:
+        """The same for one image: FiLM within the convolution, all else in place.
+
+        Passes over features in memory take as long here as half of the multiplications.
+        """
+        weight, bias = self.conv1.weight, self.conv1.bias
+        if self.film is not None and embedding is not None:
+            scale, shift = self.film(embedding)[0].float().chunk(2)
+            weight = weight * (1 + scale)[:, None, None, None]
+            bias = bias * (1 + scale) + shift
+        hidden = F.silu(F.conv2d(x, weight, bias, padding=1), inplace=True)
+        return self.conv2(hidden).add_(x)
 
 
 class WindowAttention(nn.Module):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from qann_core import wavelet
-from qann_core.blocks import WindowAttention
+from qann_core.blocks import ResidualBlock, WindowAttention
 from qann_core.restoration import CORRECTION_LIMIT, QannUNet
 from qann_core.vae import LogisticMixturePrior, WaveletVAE
 
@@ -148,3 +148,15 @@ def test_attention_weights_are_those_that_mix_the_values(row: int, column: int) 
     mixed = torch.einsum("nhw,hwnc->nc", weights, values).flatten()
     expected = features[0, :, row, column] + attention.out(mixed)
     assert torch.allclose(attention(features)[0, :, row, column], expected, atol=1e-4)
+
+
+def test_inference_of_one_image_is_the_same_network() -> None:
+    block = ResidualBlock(8, 16)
+    disturb(block)
+    x, embedding = torch.randn(1, 8, 20, 12), torch.randn(1, 16)
+    for told in (embedding, None):
+        trained = block(x, told)
+        before = x.clone()
+        with torch.inference_mode():
+            assert torch.allclose(block(x, told), trained, rtol=1e-4, atol=1e-4)
+        assert torch.equal(x, before)
