@@ -306,10 +306,12 @@ def told(psnr: Mapping[int, float], levels: int, quantized: float) -> Figure:
     bottom = max(min(*psnr.values(), quantized), max(psnr.values()) - 3) - 0.12
     axes.plot(ordered, [psnr[n] for n in ordered], "o-", color=RESTORED, lw=1.8, ms=6,
               label="restored")  # fmt: skip
-    # A collapse would squeeze all the rest together; its labels stand in rows, not to overlap.
+    # A collapse would squeeze all the rest together; its labels stand in rows, not to overlap, and
+    # end at their N, left of where the curve rises, but for the first, which has no room there.
     for row, n in enumerate(n for n in ordered if psnr[n] < bottom):
-        axes.annotate(f"↓ {psnr[n]:.1f} dB", (n, bottom), (-4, 6 + 14 * row),
-                      textcoords="offset points", color=INK, fontsize=10)  # fmt: skip
+        axes.annotate(f"↓ {psnr[n]:.1f} dB", (n, bottom), (4 if row else -4, 6 + 14 * row),
+                      textcoords="offset points", color=INK, fontsize=10,
+                      ha="right" if row else "left")  # fmt: skip
     axes.set_ylim(bottom, max(*psnr.values(), quantized) + 0.12)
     ticks = [levels / 4, levels / 2, levels, 2 * levels, 4 * levels]
     axes.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])

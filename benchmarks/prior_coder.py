@@ -5,7 +5,8 @@
 Three coders of the same integers: ``planar`` (plain Brotli, quality 11, one byte a coefficient,
 subbands whole: see symbol_layout.py), ``grouped`` (the codec's Brotli coder) and ``prior``. The
 prior's files are decoded and compared. Prints two Markdown tables of all images: mean bytes with
-the worst image's change, and CPU seconds of one thread to code and decode (planar is not decoded).
+the worst image's change, and seconds to code and decode (planar is not decoded), the prior's with
+its network on one core and on all; Brotli's library uses one. Run it with nothing beside it.
 All bytes of the coded integers count; the container's 24 are the same for all and do not.
 """
 
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from experiment import cpu_timed, folder_parser
+from experiment import folder_parser, timed
 from symbol_layout import planar
 from tqdm import tqdm
 
@@ -25,7 +26,9 @@ from qann_core.prior_weights import load_prior
 
 DEFAULT_LEVELS = (32, 48, 64, 96, 128, 192)
 SIZES = ("planar", "grouped", "prior")
-TIMES = ("planar, code", "grouped, code", "grouped, decode", "prior, code", "prior, decode")
+CORES = torch.get_num_threads()
+CODERS = ("grouped", "prior, 1 core", f"prior, {CORES} cores")
+TIMES = ("planar, code", *(f"{coder}, {way}" for coder in CODERS for way in ("code", "decode")))
 
 
 def main() -> None:
@@ -33,7 +36,6 @@ def main() -> None:
     parser = folder_parser(__doc__, DEFAULT_LEVELS)
     parser.add_argument("--prior", type=Path, help="a prior folder instead of the model's own")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     codec = Codec.load(options.model)
     prior = coder_by_name("prior", load_prior(options.prior) if options.prior else codec.prior)
     grouped = coder_by_name("brotli")
@@ -45,12 +47,13 @@ def main() -> None:
         for row, levels in enumerate(options.levels):
             bands = codec.quantize(latents, levels).bands
             shapes = [band.shape for band in bands]
-            sizes[row, column, 0], seconds[row, column, 0] = cpu_timed(planar, bands)
-            for index, coder in ((1, grouped), (2, prior)):
-                payload, coding = cpu_timed(coder.encode, bands, levels)
-                decoded, decoding = cpu_timed(coder.decode, payload, shapes, levels)
+            sizes[row, column, 0], seconds[row, column, 0] = timed(planar, bands)
+            for index, (coder, cores) in enumerate(((grouped, 1), (prior, 1), (prior, CORES)), 1):
+                torch.set_num_threads(cores)
+                payload, coding = timed(coder.encode, bands, levels)
+                decoded, decoding = timed(coder.decode, payload, shapes, levels)
                 seconds[row, column, 2 * index - 1 : 2 * index + 1] = coding, decoding
-                sizes[row, column, index] = len(payload)
+                sizes[row, column, min(index, 2)] = len(payload)
                 if not all(np.array_equal(a, b) for a, b in zip(decoded, bands, strict=True)):
                     raise SystemExit(f"{path} does not decode to the same integers.")
     print_tables(options.levels, [path.name for path in paths], sizes, seconds)
