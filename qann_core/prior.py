@@ -22,7 +22,7 @@ checkerboards: He et al. 2021.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import torch
@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 from .limits import MAX_LEVELS, MIN_LEVELS
 from .prior_likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, code_length
-from .prior_passes import ORDERS, band_by_band, colour_by_colour
+from .prior_passes import ORDERS, Phase, band_by_band, colour_by_colour
 from .wavelet import Pyramid
 
 LIMIT = 127
@@ -191,29 +191,38 @@ class PriorLevel(nn.Module):
             seen: the level's coefficients so far, compressed, (B, 9, h, w) colour by colour, with
                 zeros where the pass knows nothing.
         """
-        known = seen[:, : self.order.known_planes(number)]
-        known = torch.cat((known, known.abs()), 1)
-        if self.order.strided:
-            raw = self._expect_phases(h, number, known)
-        else:
-            raw = self._expect_part(h, number, known)
-        scale, tail, centre = raw.chunk(3, 1)
-        return Expected(
-            round_clip(scale, *SCALE_RANGE),
-            round_clip(tail, *TAIL_RANGE),
-            round_clip(centre, *CENTRE_RANGE),
-        )
-
-    def _expect_phases(self, h: Tensor, number: int, known: Tensor) -> Tensor:
-        """Heads (B, 9, h, w) of what the pass codes; zeros elsewhere."""
+        known = self._known(number, seen)
+        if not self.order.strided:
+            return _rounded(self._expect_part(h, number, known))
         raw = h.new_zeros(len(h), 9, *h.shape[-2:])
+        for (y, x), part in self._expect_phases(h, number, known):
+            raw[..., y::2, x::2] = part.to(raw.dtype)
+        return _rounded(raw)
+
+    def expect_coded(self, h: Tensor, number: int, seen: Tensor) -> Expected:
+        """The same of what the pass codes alone: (B, 3, n), in the order of ``Pass.places``."""
+        step, size = self.order.passes[number], (h.shape[-2], h.shape[-1])
+        if not self.order.strided:
+            return self.expect(h, number, seen).at(torch.from_numpy(step.places(*size)))
+        phases = self._expect_phases(h, number, self._known(number, seen))
+        parts = [part.flatten(2) for _, part in phases]
+        if len(parts) == 1:  # a phase's rows are in order
+            return _rounded(parts[0])
+        return _rounded(torch.cat(parts, 2)[..., torch.from_numpy(step.sorting(*size))])
+
+    def _known(self, number: int, seen: Tensor) -> Tensor:
+        known = seen[:, : self.order.known_planes(number)]
+        return torch.cat((known, known.abs()), 1)
+
+    def _expect_phases(
+        self, h: Tensor, number: int, known: Tensor
+    ) -> Iterator[tuple[Phase, Tensor]]:
+        """Each phase that the pass codes, and its heads, (B, 9, rows, columns)."""
         padded = F.pad(known, (1, 1, 1, 1))
         for y, x in self.order.passes[number].phases:
             part = h[..., y::2, x::2]
             if part.numel():
-                fresh = self._expect_part(part, number, padded[..., y:, x:])
-                raw[..., y::2, x::2] = fresh.to(raw.dtype)
-        return raw
+                yield (y, x), self._expect_part(part, number, padded[..., y:, x:])
 
     def _expect_part(self, h: Tensor, number: int, known: Tensor) -> Tensor:
         if number:
@@ -337,6 +346,16 @@ class PriorNetwork(nn.Module):
                 bits = code_length(expected, band[:, colour::3].float())
                 total = total + bits.sum((1, 2, 3))
         return total
+
+
+def _rounded(raw: Tensor) -> Expected:
+    """Heads (B, 9, ...) to what they mean."""
+    scale, tail, centre = raw.chunk(3, 1)
+    return Expected(
+        round_clip(scale, *SCALE_RANGE),
+        round_clip(tail, *TAIL_RANGE),
+        round_clip(centre, *CENTRE_RANGE),
+    )
 
 
 def _sum(h: Tensor, fresh: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from .contexts import CLIP, PASSES, Contexts
 from .entropy import Bands, Shapes, integer_range
 from .errors import BitstreamError, ModelError, ParameterError
 from .prediction import med_residual, med_restore
-from .prior import PriorLevel, round_clip
+from .prior import LIMIT, PriorLevel
 from .prior_passes import ORDERS
 from .prior_symbols import RangeReader, RangeWriter, detail_classes, residual_classes
 from .prior_weights import ID_BYTES, Prior, prior_by_id
@@ -242,7 +242,7 @@ class _Coding:
         for index, level in enumerate(network.levels, 1):
             level = cast(PriorLevel, level)
             if index > 1:
-                h = round_clip(h + biases[index - 1])
+                h = h.add_(biases[index - 1]).clamp_(-LIMIT, LIMIT)  # all of them integers
             h = level.trunk(h)
             given = None if self.bands is None else self.bands[index][:, *places[index]]
             seen = self._code_level(index, level, h, bands[index][:, *places[index]], given)
@@ -270,8 +270,7 @@ class _Coding:
             places = step.places(height, width)
             if not present[step.colour] or not places.size:
                 continue
-            where = torch.from_numpy(places)
-            classes, signs = detail_classes(level.expect(h, number, seen).at(where))
+            classes, signs = detail_classes(level.expect_coded(h, number, seen))
             values = None
             if given is not None:
                 values = given[step.colour :: 3].reshape(3, -1).take(places, 1).ravel()
@@ -279,8 +278,8 @@ class _Coding:
             values = self._symbols(index, classes.ravel(), values).reshape(3, -1) * signs
             self._check_range(values)
             coded[step.colour][:, places] = values
-            known = seen.view(3, 3, -1)[step.colour]
-            known[:, where] = self.prior.network.compress(torch.from_numpy(values)).to(seen.dtype)
+            compressed = self.prior.network.compress(torch.from_numpy(values)).to(seen.dtype)
+            seen.view(3, 3, -1)[step.colour][:, torch.from_numpy(places)] = compressed
         target[:] = coded.swapaxes(0, 1).reshape(target.shape)
         return seen
 

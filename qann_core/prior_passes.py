@@ -55,6 +55,12 @@ class Pass:
         """The same as positions in the plane's rows laid end to end, in order."""
         return np.flatnonzero(self.mask(height, width))
 
+    @lru_cache(maxsize=64)  # noqa: B019
+    def sorting(self, height: int, width: int) -> np.ndarray:
+        """Which of its coefficients, phase after phase, stands at each of ``places``."""
+        plane = np.arange(height * width).reshape(height, width)
+        return np.argsort(np.concatenate([plane[y::2, x::2].ravel() for y, x in self.phases]))
+
 
 @dataclass(frozen=True)
 class Order:

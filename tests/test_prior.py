@@ -190,6 +190,25 @@ def test_training_and_inference_compute_the_same_integers(order: str) -> None:
         assert torch.equal(parts[0].scale, parts[2].scale)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 6), (5, 8), (7, 3)])
+@torch.inference_mode()
+def test_what_a_pass_codes_is_expected_as_in_the_whole_plane(
+    prior: Prior, size: tuple[int, int]
+) -> None:
+    torch.manual_seed(4)
+    level = prior.network.levels[0]
+    h = torch.randint(-127, 128, (1, prior.network.channels[0], *size)).float()
+    values = torch.randint(-40, 41, (1, 9, *size)).float()
+    for number, step in enumerate(level.order.passes):
+        places = torch.from_numpy(step.places(*size))
+        if not places.numel():
+            continue
+        seen = level.order.seen_before(number, values)
+        whole, coded = level.expect(h, number, seen), level.expect_coded(h, number, seen)
+        for part, alone in zip(vars(whole.at(places)).values(), vars(coded).values(), strict=True):
+            assert torch.equal(part, alone)
+
+
 @given(
     st.integers(1, 90), st.integers(1, 90), st.integers(16, 512), st.integers(0, 10**6),
     st.sampled_from([0.0, 0.01, 0.2, 1.0]), st.sampled_from([TINY, QUARTERS]),
