@@ -11,7 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from app.compare import opening
 from app.demo import build, launch_options
-from app.memory import keep_freed_memory
+from qann_core.memory import keep_freed_memory
 
 keep_freed_memory()
 demo = build()

@@ -27,8 +27,8 @@ import gradio as gr
 from app import inside, inside_words
 from app.anatomy import anatomy
 from app.examples import credits, example_photo
-from app.memory import keep_freed_memory
 from app.visit import Visit, compress_photo
+from qann_core.memory import keep_freed_memory
 
 
 def seconds(stage: inside.Stage, visit: Visit, levels: int) -> float:

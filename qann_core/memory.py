@@ -1,8 +1,8 @@
-"""Keeps memory that the networks gave back, so that the next result need not ask for it again.
+"""Keeps memory that the networks gave back: for processes that make many pictures, as the page's.
 
-Every result takes and frees tensors of some megabytes a few hundred times. By default glibc's
+Every picture takes and frees tensors of some megabytes a few hundred times. By default glibc's
 ``malloc`` hands each of them back to the system, and the page faults of getting them again take
-a fifth of a result's time.
+a fifth of a picture's time.
 """
 
 from __future__ import annotations
