@@ -103,11 +103,15 @@ class Anatomy:
         self.step = float(step_for_levels(levels))
 
     def take(self, result: Result) -> None:
-        """Takes over the parts that the photo's result has, if it is of this N and model.
+        """Takes over the parts that the photo's result has, if it is of this N and model, rounded.
 
         They count as parts of their own, for they may outlive the result.
         """
-        if (result.levels, result.choice.model) != (self.levels, self.model):
+        if (result.levels, result.choice.model, result.choice.effort) != (
+            self.levels,
+            self.model,
+            0,
+        ):
             return
         self.__dict__.setdefault("picture_quantized", result.quantized)
         self.__dict__.setdefault("picture_restored", result.restored)

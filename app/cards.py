@@ -88,6 +88,7 @@ def verdict(photo: Photo, result: Result) -> str:
     ]  # fmt: skip
     exact = f"data-levels='{result.levels}' data-bytes='{len(result.data)}'"
     exact += f" data-model='{result.choice.model}' data-coder='{result.choice.coder}'"
+    exact += f" data-effort='{result.choice.effort}'"
     return (
         f"<div class='cards' role='group' aria-label='The verdict' {exact}>{''.join(cards)}</div>"
     )

@@ -113,10 +113,12 @@ def open_page(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
     return [*update, *_welcome(photo, OPENING.levels, OPENING.text)]
 
 
-def slide(visit: Visit, levels: int | None, model: str, coder: str, *view: Any) -> Update:
+def slide(
+    visit: Visit, levels: int | None, model: str, coder: str, optimise: bool, *view: Any
+) -> Update:
     """N was moved: quantize, pack, restore, decode, measure; the encoder does not run again."""
     photo, result = visit.present()
-    choice = check_choice(model, coder)
+    choice = check_choice(model, coder, optimise)
     wanted = within(levels, result.levels, model)
     if (wanted, choice) == (result.levels, result.choice):
         return gr.skip()
@@ -143,11 +145,14 @@ def coder_choices(model: str = DEFAULT_MODEL) -> list[tuple[str, str]]:
     return [(CODERS.get(first, first), DEFAULT_CODER), *((CODERS.get(c, c), c) for c in others)]
 
 
-def change_model(visit: Visit, levels: int | None, model: str, coder: str, *view: Any) -> Update:
-    """Another model: the photo is encoded anew; N and coder stay where that model has them."""
+def change_model(
+    visit: Visit, levels: int | None, model: str, coder: str, optimise: bool, *view: Any
+) -> Update:
+    """Another model: the photo is encoded anew; N and the rest stay where that model has them."""
     choices = coder_choices(model)
     coder = coder if coder in dict(choices).values() else DEFAULT_CODER
-    update = slide(visit, levels, model, coder, *view)
+    able = codec_of(model).max_effort > 0
+    update = slide(visit, levels, model, coder, optimise and able, *view)
     low, high = slider_range(model)
     if not isinstance(update, list):
         update = [update] * N_RESULT_OUTPUTS
@@ -156,12 +161,13 @@ def change_model(visit: Visit, levels: int | None, model: str, coder: str, *view
         *update,
         gr.update(minimum=low, maximum=high, value=result.levels),
         gr.update(choices=choices, value=coder, interactive=len(choices) > 1),
+        gr.update(value=optimise and able, interactive=able),
     ]
 
 
 def bring(
-    path: str | None, visit: Visit, levels: int | None, model: str, coder: str, *view: Any,
-    name: str = "",
+    path: str | None, visit: Visit, levels: int | None, model: str, coder: str, optimise: bool,
+    *view: Any, name: str = "",
 ) -> Update:  # fmt: skip
     """A file was uploaded, dropped or pasted; it is called ``name``, or as the file is.
 
@@ -171,7 +177,7 @@ def bring(
         return gr.skip()
     try:
         photo = read_photo(path, name or Path(path).stem, PAGE_MEGAPIXELS)
-        return arrive(visit, photo, levels, check_choice(model, coder), view)
+        return arrive(visit, photo, levels, check_choice(model, coder, optimise), view)
     except QannError as error:
         gr.Warning(str(error), title="This file cannot be used")
         return [*[gr.skip()] * N_RESULT_OUTPUTS, None, None, *[gr.skip()] * 3]
@@ -183,21 +189,23 @@ def snap(path: str | None, *settings: Any) -> Update:
 
 
 def pick(
-    visit: Visit, levels: int | None, model: str, coder: str, left: str, right: str,
-    with_maps: bool, choice: gr.SelectData,
+    visit: Visit, levels: int | None, model: str, coder: str, optimise: bool, left: str,
+    right: str, with_maps: bool, choice: gr.SelectData,
 ) -> Update:  # fmt: skip
     """A photo of the gallery was chosen."""
     photo, view = example_photo(credits()[int(choice.index)].name), (left, right, with_maps)
-    return arrive(visit, photo, levels, check_choice(model, coder), view)
+    return arrive(visit, photo, levels, check_choice(model, coder, optimise), view)
 
 
 def start_lesson(number: int) -> Callable[..., Update]:
     """The listener that sets a lesson's photo, N and both sides."""
     lesson = LESSONS[number]
 
-    def start(visit: Visit, levels: int | None, model: str, coder: str, *view: Any) -> Update:
-        photo = example_photo(lesson.photo)
-        return arrive(visit, photo, lesson.levels, check_choice(model, coder), view, lesson.text)
+    def start(
+        visit: Visit, levels: int | None, model: str, coder: str, optimise: bool, *view: Any
+    ) -> Update:
+        photo, choice = example_photo(lesson.photo), check_choice(model, coder, optimise)
+        return arrive(visit, photo, lesson.levels, choice, view, lesson.text)
 
     return start
 
@@ -232,9 +240,11 @@ def wire(demo: gr.Blocks, tab: CompareTab) -> None:
     demo.load(
         open_page, [tab.visit, *view], arrival, api_visibility="private", show_progress="hidden"
     )
-    settings = [tab.visit, tab.levels, tab.model, tab.coder, *view]
-    gr.on([tab.levels.release, tab.coder.input], toasted(slide), settings, shown, **options)
-    tab.model.input(toasted(change_model), settings, [*shown, tab.levels, tab.coder], **options)
+    settings = [tab.visit, tab.levels, tab.model, tab.coder, tab.optimise, *view]
+    moves = [tab.levels.release, tab.coder.input, tab.optimise.input]
+    gr.on(moves, toasted(slide), settings, shown, **options)
+    modelled = [*shown, tab.levels, tab.coder, tab.optimise]
+    tab.model.input(toasted(change_model), settings, modelled, **options)
     changed = [tab.left.input, tab.right.input, tab.show_maps.input]
     gr.on(changed, toasted(show), [tab.visit, *view], shown, **options)
     tab.upload.upload(toasted(bring), [tab.upload, *settings], arrival, **options)

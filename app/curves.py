@@ -42,7 +42,7 @@ _REDRAW_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class _Chosen:
-    """The chosen model and coder for a sweep, with the encoder's work done already."""
+    """The visitor's choice for a sweep, with the encoder's work done already."""
 
     codec: AnyCodec
     latents: Latents
@@ -52,7 +52,8 @@ class _Chosen:
         return self.latents
 
     def pack(self, latents: Latents, levels: int, /) -> bytes:
-        return pack(latents, levels, self.choice)
+        integers = self.codec.quantize(latents, levels, self.choice.effort)
+        return pack(integers, self.choice)
 
     def unpack(self, data: bytes, /) -> QuantizedLatents:
         return self.codec.unpack(data)

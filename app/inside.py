@@ -158,7 +158,9 @@ def _follow(visit: Visit, *view: Any) -> Any:
     wanted, visit.wanted = visit.wanted, None
     if wanted is None or wanted == result.levels:
         return gr.skip()
-    return [*compare.slide(visit, wanted, photo.choice.model, photo.choice.coder, *view), wanted]
+    choice = photo.choice
+    update = compare.slide(visit, wanted, choice.model, choice.coder, choice.effort > 0, *view)
+    return [*update, wanted]
 
 
 def _wire(

@@ -29,6 +29,7 @@ class CompareTab:
     levels: gr.Slider
     model: gr.Dropdown
     coder: gr.Radio
+    optimise: gr.Checkbox
     left: gr.Dropdown
     right: gr.Dropdown
     show_maps: gr.Checkbox
@@ -92,15 +93,15 @@ def build(visit: gr.State) -> CompareTab:
                     min_width=100,
                     elem_id="download-png",
                 )
-            model, coder = _codec_settings()
+            model, coder, optimise = _codec_settings()
             gallery, upload, camera = _photos()
     with gr.Accordion("What am I looking at?", open=False):
         gr.Markdown(words.EXPLANATION)
     with gr.Accordion("Whose photos are these?", open=False):
         gr.HTML(cards.credit_list(credits()))
     return CompareTab(
-        visit, captions, picture, levels, model, coder, left, right, show_maps, verdict, closer,
-        maps, source, lesson, lessons, own, gallery, upload, camera, qann_file, png_file,
+        visit, captions, picture, levels, model, coder, optimise, left, right, show_maps, verdict,
+        closer, maps, source, lesson, lessons, own, gallery, upload, camera, qann_file, png_file,
     )  # fmt: skip
 
 
@@ -149,13 +150,10 @@ def _controls() -> tuple[gr.Slider, gr.Dropdown, gr.Dropdown]:
     return levels, left, right
 
 
-def _codec_settings() -> tuple[gr.Dropdown, gr.Radio]:
-    """Which model and which entropy coder; not shown where there is nothing to choose."""
+def _codec_settings() -> tuple[gr.Dropdown, gr.Radio, gr.Checkbox]:
+    """Which model, which entropy coder, and whether the encoder takes its time."""
     names, coders = model_names(), coder_choices()
-    with gr.Accordion(
-        "Codec settings", open=False, visible=len(names) > 1 or len(coders) > 1,
-        elem_id="codec-settings",
-    ):  # fmt: skip
+    with gr.Accordion("Codec settings", open=False, elem_id="codec-settings"):
         model = gr.Dropdown(
             names, value=DEFAULT_MODEL, label="Model", info=words.MODEL_INFO, filterable=False,
             visible=len(names) > 1, elem_id="model",
@@ -164,8 +162,12 @@ def _codec_settings() -> tuple[gr.Dropdown, gr.Radio]:
             coders, value=DEFAULT_CODER, label="Entropy coder", info=words.CODER_INFO,
             interactive=len(coders) > 1, elem_id="coder",
         )  # fmt: skip
+        optimise = gr.Checkbox(
+            label="Take your time: optimise the integers", info=words.OPTIMISE_INFO,
+            elem_id="optimise",
+        )  # fmt: skip
         gr.HTML(cards.model_list(bundled_models()), elem_id="models")
-    return model, coder
+    return model, coder, optimise
 
 
 def _photos() -> tuple[gr.Gallery, gr.File, gr.Image]:

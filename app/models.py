@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 from qann_core import ParameterError, load_codec
-from qann_core.codec import AnyCodec, Latents
+from qann_core.codec import AnyCodec
 from qann_core.models import DEFAULT_MODEL, bundled_models
 
 DEFAULT_CODER = "brotli"
+
+EFFORT = 4
+"""Passes of optimised quantization where it is asked for."""
 
 _codecs: dict[str, AnyCodec] = {}
 _loading = threading.Lock()
@@ -22,10 +26,12 @@ class Choice:
     Attributes:
         model: name of a bundled model.
         coder: name of an entropy coder; DEFAULT_CODER stands for the model's own first one.
+        effort: passes of optimised quantization.
     """
 
     model: str = DEFAULT_MODEL
     coder: str = DEFAULT_CODER
+    effort: int = 0
 
 
 DEFAULT_CHOICE = Choice()
@@ -54,23 +60,25 @@ def codec_of(model: str = DEFAULT_MODEL) -> AnyCodec:
         return _codecs[model]
 
 
-def check_choice(model: str, coder: str) -> Choice:
-    """The choice of a model and a coder by their names.
+def check_choice(model: str, coder: str, optimise: bool = False) -> Choice:
+    """The choice of a model and a coder by their names, and of EFFORT or none.
 
     Raises:
-        ParameterError: when the page has no such model, or the model no such coder.
+        ParameterError: when the page has no such model, or the model no such coder or no optimised
+            quantization.
     """
-    coders = codec_of(model).coders
+    codec = codec_of(model)
+    coders = codec.coders
+    if optimise and not codec.max_effort:
+        raise ParameterError(f"Model {model} has no optimised quantization; choose another.")
     if coder not in coders and coder != DEFAULT_CODER:
         raise ParameterError(
             f"Model {model} cannot use the coder {coder!r}; it can use: {', '.join(coders)}."
         )
-    return Choice(model, coder)
+    return Choice(model, coder, EFFORT if optimise else 0)
 
 
-def pack(latents: Latents, levels: int, choice: Choice) -> bytes:
-    """Latents of the chosen model to the bytes of a .qann file, with the chosen coder."""
-    codec = codec_of(choice.model)
-    if choice.coder == DEFAULT_CODER:
-        return codec.pack(latents, levels)
-    return codec.pack(latents, levels, choice.coder)
+def pack(integers: Any, choice: Choice) -> bytes:
+    """Integers of the chosen model to the bytes of a .qann file, with the chosen coder."""
+    coder = None if choice.coder == DEFAULT_CODER else choice.coder
+    return codec_of(choice.model).pack_integers(integers, coder)

@@ -99,12 +99,12 @@ class Photo:
         name: for headings and downloaded files; no folder, no extension.
         pixels: uint8 (H, W, 3).
         notices: what was changed on the way in, for the visitor.
-        points: this photo's rate-distortion points so far: those of the chosen model and coder,
+        points: this photo's rate-distortion points so far: those of what is chosen,
             and those of other codecs.
         jpeg: what JPEG has made of it so far, so that each search begins where others ended.
         key: names its latents in the pool; cannot be guessed, unless the photo is bundled.
         bundled: whether it is an example, whose latents all visits may share.
-        choice: the model and the coder that compress it.
+        choice: what compresses it.
         kept: points of choices made before.
     """
 
@@ -123,7 +123,7 @@ class Photo:
         return latents_pool.get(self.key, self.pixels, model)
 
     def use(self, choice: Choice) -> None:
-        """Goes on with another model or coder; points of other codecs stay."""
+        """Goes on with another choice; points of other codecs stay."""
         if choice == self.choice:
             return
         others = {peer.name for peer in available_peers()}
@@ -139,7 +139,7 @@ class Result:
 
     Attributes:
         levels, step: N and the quantization step that it gives.
-        choice: the model and the coder.
+        choice: what compressed it.
         data: the .qann file.
         quantized, restored: uint8 (H, W, 3), decoded without and with the restoration network.
         psnr_*, ssim_*: against the original.
@@ -251,13 +251,13 @@ def read_photo(path: str | Path, name: str, megapixels: int = MAX_MEGAPIXELS) ->
 
 
 def compress_photo(photo: Photo, levels: int) -> Result:
-    """The photo at N = ``levels``, by its chosen model and coder: file, pictures, measures.
+    """The photo at N = ``levels``, by what was chosen: file, pictures, measures.
 
     Restoration takes as long as all else together: it has the cores but one for itself.
     """
     choice, pixels = photo.choice, photo.pixels
     codec, latents = codec_of(choice.model), photo.latents(choice.model)
-    quantized = codec.quantize(latents, levels)
+    quantized = codec.quantize(latents, levels, choice.effort)
 
     def without_restoration() -> tuple[np.ndarray, float, tuple[bytes, str]]:
         plain = codec.decode(quantized, restore=False)
@@ -265,7 +265,7 @@ def compress_photo(photo: Photo, levels: int) -> Result:
 
     many, one = shares()
     restoring = many.submit(codec.decode, quantized)
-    packing = one.submit(pack, latents, levels, choice)
+    packing = one.submit(pack, quantized, choice)
     beside = one.submit(without_restoration)
     restored = restoring.result()
     reached = psnr(pixels, restored)

@@ -59,6 +59,12 @@ MODEL_INFO = "Whose latents are quantized, and which network repairs them."
 
 CODER_INFO = "How the integers become bytes. The picture is the same; only the file's size changes."
 
+OPTIMISE_INFO = (
+    "The encoder asks the network what each integer does to the picture, and chooses anew, four "
+    "times over: some seconds for a better picture or a smaller file. Any decoder reads it. "
+    "The tab Inside the codec goes on showing plain rounding."
+)
+
 EXPLANATION = """
 **N** is the number of distinct values, the *pixel-range diversity*. The photo becomes wavelet
 coefficients, most of them near zero. They are rounded to a grid of N values that spans

@@ -37,6 +37,8 @@ def add_benchmark(commands: argparse._SubParsersAction, default_levels: Sequence
     parser.add_argument("--model", nargs="+", default=["default"], metavar="MODEL",
                         help="bundled models or folders; the first is the main one")  # fmt: skip
     parser.add_argument("--levels", type=int, nargs="+", default=default_levels, metavar="N")
+    parser.add_argument("--effort", type=int, nargs="*", default=(), metavar="PASSES",
+                        help="the main model with optimised quantization, too")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1, help="processes at once; default 1")
     parser.add_argument("--threads", type=int, default=1, help="of each process; default 1")
     parser.add_argument("--force", action="store_true", help="overwrite NAME.json and the others")
@@ -80,6 +82,7 @@ def _plan(options: argparse.Namespace) -> tuple[Plan, str]:
     from .benchmark.subjects import Selection
     from .files import find_images
     from .models import models_folder
+    from .optimised_quantization import check_effort
     from .peers import available_peers
     from .quantization import check_levels
 
@@ -92,6 +95,7 @@ def _plan(options: argparse.Namespace) -> tuple[Plan, str]:
         models=tuple(options.model),
         levels=tuple(check_levels(n) for n in sorted(set(options.levels))),
         variants=tuple(options.variants),
+        efforts=tuple(check_effort(passes) for passes in sorted({*options.effort} - {0})),
     )
     name = folder.resolve().name.lower()
     store = options.out / f"{name}-points"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +13,7 @@ import torch
 from . import bitstream, wavelet
 from .errors import ModelError, ParameterError
 from .images import check_pixels
-from .limits import MAX_LEVELS, MIN_LEVELS
+from .limits import MAX_EFFORT, MAX_LEVELS, MIN_LEVELS
 from .models import (
     DEFAULT_MODEL,
     WAVELET_VAE,
@@ -26,13 +26,9 @@ from .models import (
     vae_class,
     wrong_model,
 )
-from .quantization import (
-    QuantizedLatents,
-    check_levels,
-    dequantize,
-    quantize,
-    step_for_levels,
-)
+from .optimised_quantization import FactorisedRate, LearnedRate, Optimiser, check_effort
+from .precision import decoding_precision
+from .quantization import QuantizedLatents, check_levels, dequantize, quantize, step_for_levels
 from .restoration import QannUNet
 from .samples import centred, pixels_of
 from .tensor_codec import TensorCodec
@@ -50,12 +46,21 @@ class Latents:
 
     Attributes:
         pyramid: float32 bands (1, C, h, w), coarse to fine.
-        height, width: the image's size in pixels, before padding.
+        pixels: the image itself, uint8 (H, W, 3): what optimised quantization aims at.
     """
 
     pyramid: Pyramid
-    height: int
-    width: int
+    pixels: np.ndarray
+
+    @property
+    def height(self) -> int:
+        """Of the image in pixels, before padding."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Of the image in pixels, before padding."""
+        return int(self.pixels.shape[1])
 
 
 class Codec:
@@ -70,6 +75,9 @@ class Codec:
 
     min_levels, max_levels = MIN_LEVELS, MAX_LEVELS
     """The range of N."""
+
+    max_effort = MAX_EFFORT
+    """Most passes of optimised quantization."""
 
     def __init__(
         self,
@@ -126,33 +134,52 @@ class Codec:
             ImageError: when the array is not such an image or is too large.
         """
         pixels = check_pixels(pixels)
-        height, width = pixels.shape[:2]
         plain = wavelet.forward(wavelet.pad(centred(pixels[None])))
         residual = in_tiles(self.vae.encoder, plain)
-        return Latents(_add(plain, residual), height, width)
+        return Latents(_add(plain, residual), pixels)
 
-    def quantize(self, latents: Latents, levels: int) -> QuantizedLatents:
+    def quantize(self, latents: Latents, levels: int, effort: int = 0) -> QuantizedLatents:
         """Reduces the latents to at most N = ``levels`` distinct values.
 
-        Raises:
-            ParameterError: when N is out of range.
-        """
-        bands = quantize(latents.pyramid, check_levels(levels))
-        return QuantizedLatents(bands, int(levels), latents.height, latents.width, self.model_id)
+        Args:
+            effort: passes of rate-distortion optimisation, up to ``max_effort``, each of about
+                the time of three decodings; 0 rounds.
 
-    def pack(self, latents: Latents, levels: int, coder: str | None = None) -> bytes:
+        Raises:
+            ParameterError: when N or the effort is out of range.
+            ModelError: when this machine cannot use the model's prior, which an effort asks what
+                integers cost.
+        """
+        levels, effort = check_levels(levels), check_effort(effort)
+        if effort:
+            learned = self.has_prior
+            rate = LearnedRate(self.prior.network) if learned else FactorisedRate(self.vae.prior)
+            bands = Optimiser(
+                self.vae, self.qann, rate, latents.pyramid, latents.pixels, levels
+            ).run(effort)
+        else:
+            bands = quantize(latents.pyramid, levels)
+        return QuantizedLatents(bands, levels, latents.height, latents.width, self.model_id)
+
+    def pack(
+        self, latents: Latents, levels: int, coder: str | None = None, effort: int = 0
+    ) -> bytes:
         """Latents to the bytes of a .qann file at N = ``levels``.
 
         Args:
             coder: "brotli", or "prior" for the learned prior; by default the codec's own.
+            effort: as for ``quantize``.
 
         Raises:
-            ParameterError: when N is out of range or there is no such coder.
+            ParameterError: when N or the effort is out of range or there is no such coder.
             ModelError: when the model has no prior, or this machine cannot use it.
         """
+        return self.pack_integers(self.quantize(latents, levels, effort), coder)
+
+    def pack_integers(self, quantized: QuantizedLatents, coder: str | None = None) -> bytes:
+        """What ``quantize`` gave to the bytes of a .qann file; arguments and errors as ``pack``."""
         coder = coder or self.coder
-        prior = self.prior if coder == "prior" else None
-        return bitstream.pack(self.quantize(latents, levels), coder, prior)
+        return bitstream.pack(quantized, coder, self.prior if coder == "prior" else None)
 
     def unpack(self, data: bytes) -> QuantizedLatents:
         """The bytes of a .qann file to quantized latents.
@@ -185,7 +212,7 @@ class Codec:
     @torch.inference_mode()
     def synthesize(self, latents: Pyramid, height: int, width: int) -> np.ndarray:
         """The VAE's decoder alone: latents of any origin to an image, uint8 (height, width, 3)."""
-        with _decoding_precision():
+        with decoding_precision():
             residual = in_tiles(self.vae.decoder, latents)
         image = wavelet.inverse(_add(latents, residual))[0, :, :height, :width]
         return pixels_of(image)
@@ -206,7 +233,7 @@ class Codec:
         self.check_model(quantized.model_id)
         integers = tuple(torch.from_numpy(band)[None].float() for band in quantized.bands)
         told = torch.tensor([float(told_levels or quantized.levels)])
-        with _decoding_precision():
+        with decoding_precision():
             corrections = in_tiles(lambda bands: self.qann(bands, told), integers)
         step = step_for_levels(quantized.levels)
         return tuple(band * step for band in _add(integers, corrections))
@@ -238,7 +265,7 @@ class Codec:
             if top <= row * block < bottom and left <= column * block < right:
                 tile = tuple(cut(band, box, height * block) for band in integers)
                 y, x = box[0] // block, box[2] // block
-                with _decoding_precision():
+                with decoding_precision():
                     seen = self.qann.attention_weights(tile, told, row - y, column - x).numpy()
                 weights[:, y : y + seen.shape[1], x : x + seen.shape[2]] = seen
         return weights
@@ -266,6 +293,7 @@ class AnyCodec(Protocol):
 
     min_levels: int
     max_levels: int
+    max_effort: int
     model_id: str
 
     @property
@@ -275,11 +303,14 @@ class AnyCodec(Protocol):
     def encode(self, pixels: np.ndarray) -> Any:
         """Image, uint8 (H, W, 3), to latents, which have a ``height`` and a ``width``."""
 
-    def quantize(self, latents: Any, levels: int) -> Any:
+    def quantize(self, latents: Any, levels: int, effort: int = 0) -> Any:
         """Latents to integers, at most N = ``levels`` distinct ones."""
 
-    def pack(self, latents: Any, levels: int, coder: str | None = None) -> bytes:
+    def pack(self, latents: Any, levels: int, coder: str | None = None, effort: int = 0) -> bytes:
         """Latents to the bytes of a .qann file, with one of ``coders``."""
+
+    def pack_integers(self, quantized: Any, coder: str | None = None) -> bytes:
+        """Integers to the bytes of a .qann file, with one of ``coders``."""
 
     def unpack(self, data: bytes) -> Any:
         """The bytes of a .qann file to integers."""
@@ -334,21 +365,6 @@ def decompress(data: bytes, restore: bool = True) -> np.ndarray:
 @lru_cache(maxsize=2)
 def _cached(model: str) -> AnyCodec:
     return load_codec(model)
-
-
-@cache
-def _has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 natively, about twice as fast as float32."""
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-
-
-def _decoding_precision() -> torch.autocast:
-    """bfloat16 products in the decoding networks where they are fast.
-
-    The weights were trained so; pictures differ by a grey level at the most, but for a few
-    samples in 100,000. Symbols are integers and do not depend on it.
-    """
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=_has_bfloat16())
 
 
 def _add(a: Pyramid, b: Pyramid) -> Pyramid:

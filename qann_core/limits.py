@@ -7,6 +7,9 @@ MIN_LEVELS = 16
 MAX_LEVELS = 512
 """Bounds on N, the number of distinct values that the latents may take."""
 
+MAX_EFFORT = 16
+"""Most passes of optimisation that an encoder may be asked for; more change nothing."""
+
 MAX_SIDE = 65535
 """Longest image side, in pixels: what the header's 16-bit fields can say."""
 

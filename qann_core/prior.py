@@ -339,13 +339,22 @@ class PriorNetwork(nn.Module):
         Returns:
             Bits of each image, (B,), without those of the LL band.
         """
-        total = torch.zeros_like(levels, dtype=torch.float32)
-        order = ORDERS[self.order]
-        for passes, band in zip(self.forward(context, levels), values[1:], strict=True):
-            for colour, expected in enumerate(order.by_colour(passes)):
-                bits = code_length(expected, band[:, colour::3].float())
-                total = total + bits.sum((1, 2, 3))
-        return total
+        lengths = self.code_lengths(self.forward(context, levels), values)
+        return sum(
+            (bits.sum((1, 2, 3)) for bits in lengths), torch.zeros_like(levels, dtype=torch.float32)
+        )
+
+    def code_lengths(self, expected: list[list[Expected]], values: Pyramid) -> list[Tensor]:
+        """Bits of each single detail in ``values``, by band, where so much was expected."""
+        order, lengths = ORDERS[self.order], []
+        for passes, band in zip(expected, values[1:], strict=True):
+            bits = [
+                code_length(one, band[:, colour::3].float())
+                for colour, one in enumerate(order.by_colour(passes))
+            ]
+            # Colours were taken apart within each orientation.
+            lengths.append(torch.stack(bits, 2).flatten(1, 2))
+        return lengths
 
 
 def _rounded(raw: Tensor) -> Expected:

@@ -13,13 +13,16 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from .deltas import bd_rate
 from .metrics import MS_SSIM_MIN_SIDE, bits_per_pixel, ms_ssim, psnr, ssim, ssimulacra2
 from .peers import Peer
+
+if TYPE_CHECKING:
+    from .codec import Codec
 
 QUANTIZED = "quantized"
 RESTORED = "restored"
@@ -179,6 +182,32 @@ def sweep_codec(
             decoded, decoding = timed(codec.decode, quantized, restore=name == RESTORED)
             seconds = (encoding + packing, unpacking + decoding)
             yield measure(name, levels, len(data), pixels, decoded, extra, seconds)
+
+
+def sweep_effort(
+    codec: Codec,
+    pixels: np.ndarray,
+    levels_list: Iterable[int],
+    effort: int,
+    extra: Collection[str] = (),
+) -> Iterator[Point]:
+    """Restored points with optimised quantization, named by the entropy coder, one each for each N.
+
+    The integers are chosen once for all coders; that time counts in each point, as the encoder's.
+
+    Args:
+        effort: passes, see ``Codec.quantize``.
+        extra: see ``measure``.
+    """
+    latents, encoding = timed(codec.encode, pixels)
+    for levels in levels_list:
+        integers, choosing = timed(codec.quantize, latents, levels, effort)
+        for coder in codec.coders:
+            data, packing = timed(codec.pack_integers, integers, coder)
+            quantized, unpacking = timed(codec.unpack, data)
+            decoded, decoding = timed(codec.decode, quantized)
+            seconds = (encoding + choosing + packing, unpacking + decoding)
+            yield measure(coder, levels, len(data), pixels, decoded, extra, seconds)
 
 
 def sweep_peer(

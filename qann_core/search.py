@@ -14,9 +14,17 @@ from .metrics import bits_per_pixel, psnr
 
 
 def levels_for_bpp(
-    codec: AnyCodec, latents: Any, target: float, progress: Callable[[], object]
+    codec: AnyCodec,
+    latents: Any,
+    target: float,
+    progress: Callable[[], object],
+    effort: int = 0,
 ) -> tuple[bytes, int]:
     """The largest N whose file is at most ``target`` bits per pixel.
+
+    Args:
+        progress: called after each try.
+        effort: as for ``Codec.quantize``.
 
     Returns:
         The file's bytes and N.
@@ -27,7 +35,7 @@ def levels_for_bpp(
     files: dict[int, bytes] = {}
 
     def fits(levels: int) -> bool:
-        files[levels] = codec.pack(latents, levels)
+        files[levels] = codec.pack(latents, levels, effort=effort)
         progress()
         return bits_per_pixel(len(files[levels]), latents.height, latents.width) <= target
 
@@ -47,8 +55,13 @@ def levels_for_psnr(
     pixels: np.ndarray,
     target: float,
     progress: Callable[[], object],
+    effort: int = 0,
 ) -> tuple[bytes, int]:
     """The smallest N whose restored image has at least ``target`` dB PSNR.
+
+    Args:
+        progress: called after each try.
+        effort: as for ``Codec.quantize``.
 
     Returns:
         The file's bytes and N.
@@ -57,10 +70,11 @@ def levels_for_psnr(
         ParameterError: when even the largest N falls short.
     """
     reached: dict[int, float] = {}
+    integers: dict[int, Any] = {}
 
     def falls_short(levels: int) -> bool:
-        restored = codec.decode(codec.quantize(latents, levels))
-        reached[levels] = psnr(pixels, restored)
+        integers[levels] = codec.quantize(latents, levels, effort)
+        reached[levels] = psnr(pixels, codec.decode(integers[levels]))
         progress()
         return reached[levels] < target
 
@@ -70,4 +84,4 @@ def levels_for_psnr(
         raise ParameterError(
             f"{target} dB cannot be reached; this image gets at most {reached[highest]:.2f} dB."
         )
-    return codec.pack(latents, levels), levels
+    return codec.pack_integers(integers[levels]), levels

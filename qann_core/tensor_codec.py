@@ -69,6 +69,9 @@ class TensorCodec:
     min_levels, max_levels = MIN_TENSOR_LEVELS, MAX_TENSOR_LEVELS
     """The range of N."""
 
+    max_effort = 0
+    """There is no optimised quantization of one tensor."""
+
     def __init__(self, vae: TensorVAE, qann: QannUNet | None, model_id: str) -> None:
         self.vae, self.qann, self.model_id = vae, qann, model_id
         self.factor = downsampling_factor(vae)
@@ -106,12 +109,19 @@ class TensorCodec:
         return TensorLatents(tensor, height, width)
 
     @torch.inference_mode()
-    def quantize(self, latents: TensorLatents, levels: int) -> QuantizedTensor:
+    def quantize(self, latents: TensorLatents, levels: int, effort: int = 0) -> QuantizedTensor:
         """Reduces the latents to at most N = ``levels`` distinct values over their full range.
 
+        Args:
+            effort: must be 0.
+
         Raises:
-            ParameterError: when N is out of range.
+            ParameterError: when N is out of range, or an effort is asked for.
         """
+        if effort:
+            raise ParameterError(
+                "Optimised quantization needs a wavelet VAE; use effort 0 with this model."
+            )
         levels = check_levels(levels, self.min_levels, self.max_levels)
         told = torch.tensor([float(levels)])
         low, step = value_grid(latents.tensor, told)
@@ -124,18 +134,25 @@ class TensorCodec:
         """Names of the entropy coders that can pack its latents: there is one."""
         return (NAME,)
 
-    def pack(self, latents: TensorLatents, levels: int, coder: str | None = None) -> bytes:
+    def pack(
+        self, latents: TensorLatents, levels: int, coder: str | None = None, effort: int = 0
+    ) -> bytes:
         """Latents to the bytes of a .qann file at N = ``levels``.
 
         Args:
             coder: one of ``coders``.
+            effort: as for ``quantize``.
 
         Raises:
-            ParameterError: when N is out of range or there is no such coder.
+            ParameterError: when N or the effort is out of range or there is no such coder.
         """
+        return self.pack_integers(self.quantize(latents, levels, effort), coder)
+
+    def pack_integers(self, quantized: QuantizedTensor, coder: str | None = None) -> bytes:
+        """What ``quantize`` gave to the bytes of a .qann file; arguments and errors as ``pack``."""
         if coder not in (None, NAME):
             raise ParameterError(f"This model has no coder {coder!r}; it has: {NAME}.")
-        return bitstream.pack_tensor(self.quantize(latents, levels))
+        return bitstream.pack_tensor(quantized)
 
     def unpack(self, data: bytes) -> QuantizedTensor:
         """The bytes of a .qann file to quantized latents.

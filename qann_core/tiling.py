@@ -35,16 +35,20 @@ def in_tiles(network: Callable[[Pyramid], Pyramid], pyramid: Pyramid) -> Pyramid
     return out
 
 
-def tiles(rows: int, columns: int) -> Iterator[tuple[Box, Box]]:
-    """(what a network sees, what is kept of it) of every tile: (top, bottom, left, right)."""
-    if rows <= TILE + 2 * HALO and columns <= TILE + 2 * HALO:
+def tiles(rows: int, columns: int, side: int | None = None) -> Iterator[tuple[Box, Box]]:
+    """(what a network sees, what is kept of it) of every tile: (top, bottom, left, right).
+
+    ``side``: of the tiles, a multiple of ``wavelet.BLOCK``, by default TILE.
+    """
+    side = side or TILE
+    if rows <= side + 2 * HALO and columns <= side + 2 * HALO:
         yield (0, rows, 0, columns), (0, rows, 0, columns)
         return
-    for top in range(0, rows, TILE):
-        for left in range(0, columns, TILE):
-            box = (max(0, top - HALO), min(rows, top + TILE + HALO),
-                   max(0, left - HALO), min(columns, left + TILE + HALO))  # fmt: skip
-            yield box, (top, min(rows, top + TILE), left, min(columns, left + TILE))
+    for top in range(0, rows, side):
+        for left in range(0, columns, side):
+            box = (max(0, top - HALO), min(rows, top + side + HALO),
+                   max(0, left - HALO), min(columns, left + side + HALO))  # fmt: skip
+            yield box, (top, min(rows, top + side), left, min(columns, left + side))
 
 
 def cut(band: Tensor, box: Box, rows: int) -> Tensor:

@@ -86,12 +86,19 @@ class LogisticMixturePrior(nn.Module):
                 left = F.pad(band[..., :-1], (1, 0, 0, 0))
                 above = F.pad(band[..., :-1, :], (0, 0, 1, 0))
                 band = band - (left + above) / 2
-            bits.append(_band_bits(band, step, scales[index], weights[index]))
+            bits.append(_bits(band, step, scales[index], weights[index]).sum((1, 2, 3)))
         return bits
 
+    def detail_bits(self, latents: Pyramid, step: Tensor) -> list[Tensor]:
+        """Bits of each single detail of latents that are multiples of the step, by band."""
+        scales = self.log_scale.exp().split(self.channels)
+        weights = self.logit.softmax(-1).split(self.channels)
+        parts = zip(latents[1:], scales[1:], weights[1:], strict=True)
+        return [_bits(band, step, scale, weight) for band, scale, weight in parts]
 
-def _band_bits(band: Tensor, step: Tensor, scales: Tensor, weights: Tensor) -> Tensor:
-    """Bits of one band per image: -log2 of the mixture's mass in the box around each latent."""
+
+def _bits(band: Tensor, step: Tensor, scales: Tensor, weights: Tensor) -> Tensor:
+    """-log2 of the mixture's mass in the box around each latent of a band."""
     magnitude = band.abs()  # symmetric density: the right tail's sigmoid does not saturate
     half = step[:, None, None, None] / 2
     mass = torch.full_like(band, 1e-9)
@@ -100,7 +107,7 @@ def _band_bits(band: Tensor, step: Tensor, scales: Tensor, weights: Tensor) -> T
         upper = torch.sigmoid((half - magnitude) / scale)
         lower = torch.sigmoid((-half - magnitude) / scale)
         mass = mass + weights[:, component, None, None] * (upper - lower)
-    return -mass.log2().sum((1, 2, 3))
+    return -mass.log2()
 
 
 class WaveletVAE(ModelMixin, ConfigMixin):

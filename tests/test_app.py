@@ -107,15 +107,15 @@ def test_changing_the_model_keeps_n_and_coder_within_it(pixels, second_model, mo
     monkeypatch.setattr(choices.codec_of(second_model), "max_levels", 50, raising=False)
     photo = visit.Photo("leaves", pixels)
     one = visit.Visit(photo, visit.compress_photo(photo, 120))
-    *_, slider, coder = compare.change_model(
-        one, 120, second_model, "prior", "quantized", "restored", False
+    *_, slider, coder, _ = compare.change_model(
+        one, 120, second_model, "prior", False, "quantized", "restored", False
     )
     assert one.result.levels == slider["value"] == slider["maximum"] == 50
     assert one.result.choice == choices.Choice(second_model, "brotli")
     assert coder["value"] == "brotli" and coder["choices"] == [("Brotli", "brotli")]
     assert curves.settings_by_codec(curves.CODECS, one.result.choice)["restored"] == (24, 36)
     points = photo.points
-    again = compare.slide(one, 50, second_model, "brotli", "quantized", "restored", False)
+    again = compare.slide(one, 50, second_model, "brotli", False, "quantized", "restored", False)
     assert photo.points is points and not isinstance(again, list)
 
 
@@ -138,11 +138,22 @@ def test_chosen_coder_packs_the_file(pixels, model_with_prior):
     plain = visit.compress_photo(photo, 60)
     assert compare.coder_choices() == [("Brotli", "brotli"), ("Learned prior", "prior")]
     one = visit.Visit(photo, plain)
-    compare.slide(one, 60, "default", "prior", "quantized", "restored", False)
+    compare.slide(one, 60, "default", "prior", False, "quantized", "restored", False)
     assert read_header(plain.data).coder == "brotli"
     assert read_header(one.result.data).coder == "prior"
     assert (one.result.restored == plain.restored).all()
     assert (decode_file(one.result.data) == plain.restored).all()
+
+
+def test_optimised_integers_are_those_of_the_file(pixels):
+    photo = visit.Photo("leaves", pixels[:64, :64])
+    one = visit.Visit(photo, visit.compress_photo(photo, 60))
+    plain = one.result
+    compare.slide(one, 60, "default", "brotli", True, "quantized", "restored", False)
+    assert one.result.choice.effort == choices.EFFORT and one.result.data != plain.data
+    assert (decode_file(one.result.data) == one.result.restored).all()
+    compare.slide(one, 60, "default", "brotli", False, "quantized", "restored", False)
+    assert one.result.data == plain.data
 
 
 @pytest.fixture
@@ -166,11 +177,14 @@ def tensor_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
 def test_model_of_one_latent_tensor(pixels, tensor_model):
     photo = visit.Photo("leaves", pixels[:64, :64])
     one = visit.Visit(photo, visit.compress_photo(photo, 300))
-    *_, slider, coder = compare.change_model(
-        one, 300, tensor_model, "brotli", "quantized", "restored", False
+    *_, slider, coder, optimise = compare.change_model(
+        one, 300, tensor_model, "brotli", True, "quantized", "restored", False
     )
     assert one.result.levels == slider["value"] == slider["maximum"] == 256
     assert coder["choices"] == [("Brotli", "brotli")]
+    assert not optimise["value"] and not optimise["interactive"]
+    with pytest.raises(QannError, match="no optimised quantization"):
+        choices.check_choice(tensor_model, "brotli", optimise=True)
     assert (decode_file(one.result.data) == one.result.restored).all()
     parts = dict(bytes_by_part(one.result.data, read_header(one.result.data)))
     assert sum(parts.values()) == len(one.result.data)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import qann_core
-from qann_core import Codec, bitstream, tiling
-from qann_core import codec as codec_module
+from qann_core import Codec, bitstream, precision, tiling
 from qann_core.errors import ImageError, ModelError, ParameterError
 from qann_core.metrics import psnr
 from qann_core.search import levels_for_bpp, levels_for_psnr
@@ -76,7 +75,7 @@ def test_precision_does_not_show(
     quantized = codec.quantize(codec.encode(photo), 96)
     pictures = []
     for fast in (False, True):
-        monkeypatch.setattr(codec_module, "_has_bfloat16", lambda fast=fast: fast)
+        monkeypatch.setattr(precision, "_has_bfloat16", lambda fast=fast: fast)
         pictures.append(codec.decode(quantized).astype(int))
     difference = np.abs(pictures[0] - pictures[1])
     assert difference.max() > 0, "the two precisions were not both used"

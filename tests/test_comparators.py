@@ -41,7 +41,7 @@ def noise_latents(height: int, width: int, seed: int = 0) -> Latents:
         torch.from_numpy(random.laplace(5, 300 / 3**level, (1, *shape)).astype(np.float32))
         for level, shape in enumerate(wavelet.pyramid_shapes(height, width))
     )
-    return Latents(pyramid, height, width)
+    return Latents(pyramid, np.zeros((height, width, 3), np.uint8))
 
 
 @pytest.fixture(scope="module")

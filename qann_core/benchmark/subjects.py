@@ -20,13 +20,14 @@ from ..models import (
     WAVELET_VAE,
     coder_names,
     folder_digest,
+    has_prior,
     prior_digest,
     prior_folder,
     resolve_folder,
     vae_class,
 )
 from ..peers import Peer, peer_by_name
-from ..rate_distortion import QUANTIZED, RESTORED, Point, sweep_codec, sweep_peer
+from ..rate_distortion import QUANTIZED, RESTORED, Point, sweep_codec, sweep_effort, sweep_peer
 
 Group = Literal["codec", "peer", "variant"]
 """This codec, another codec, or a road not taken: a variant of this one, for comparison."""
@@ -53,12 +54,14 @@ class Selection:
         models: names or folders of weights; the first is the one that matters.
         levels: the values of N for this codec.
         variants: names among VARIANTS; they are of the main model.
+        efforts: numbers of passes of optimised quantization to measure the main model with.
     """
 
     peers: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     levels: tuple[int, ...] = ()
     variants: tuple[str, ...] = ()
+    efforts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,10 @@ def subjects(selection: Selection) -> list[Subject]:
         for model in selection.models
         for coder in coder_names(resolve_folder(model))
     ]
+    own += [
+        _effort_subject(selection.models[0], selection.levels, effort)
+        for effort in selection.efforts
+    ]
     peers = [_peer_subject(peer_by_name(name)) for name in selection.peers]
     variants = [
         _told_subject(selection.models[0], selection.levels)
@@ -149,11 +156,46 @@ def _codec_subject(model: str, coder: str, levels: tuple[int, ...], main: bool) 
         name=f"{folder.name}-{coder}",
         curves={
             RESTORED: Curve(RESTORED + suffix, "QANN restored" + words, group),
-            QUANTIZED: Curve(QUANTIZED + suffix, "QANN quantized only" + words, group),
+            # One column of it in tables is enough: the other coder's pictures are the same.
+            QUANTIZED: Curve(
+                QUANTIZED + suffix, "QANN quantized only" + words, "variant" if suffix else group
+            ),
         },
         software=f"qann {__version__}, model {weights}, coder {coder}",
         identity=_digest(__version__, weights, coder, levels),
         selection=Selection(models=(model,), levels=levels),
+        prepare=prepare,
+    )
+
+
+def _effort_subject(model: str, levels: tuple[int, ...], effort: int) -> Subject:
+    """This codec with optimised quantization, the same integers packed by every coder it has."""
+    folder = resolve_folder(model)
+    coders = coder_names(folder)
+    weights = [folder_digest(folder)]
+    if has_prior(folder):
+        weights.append(f"prior {prior_digest(prior_folder(folder))}")
+    name = f"effort-{effort}"
+
+    def prepare() -> Sweep:
+        from ..codec import Codec
+
+        codec = Codec.load(model)
+        return lambda pixels, extra: sweep_effort(codec, pixels, levels, effort, extra)
+
+    return Subject(
+        name=name,
+        curves={
+            coder: Curve(
+                name + (f"-{coder}" if number else ""),
+                f"QANN restored, effort {effort}" + (f", {coder} coder" if number else ""),
+                "codec",
+            )
+            for number, coder in enumerate(coders)
+        },
+        software=f"qann {__version__}, model {', '.join(weights)}",
+        identity=_digest(__version__, weights, coders, levels, effort),
+        selection=Selection(models=(model,), levels=levels, efforts=(effort,)),
         prepare=prepare,
     )
 
