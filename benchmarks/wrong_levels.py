@@ -1,6 +1,7 @@
 """What the network loses when it is told half or twice the true N, image by image.
 
-    python benchmarks/wrong_levels.py FOLDER [--levels N ...] [--model NAME] [--out JSON]
+    python benchmarks/wrong_levels.py FOLDER [--levels N ...] [--model NAME] [--effort PASSES]
+        [--out JSON]
 
 Prints a Markdown table of mean PSNR restored at the true, half and double N, with the least margin
 of the truth over all images, and writes it with every image's PSNR as JSON.
@@ -12,8 +13,7 @@ import numpy as np
 from experiment import folder_parser, write_json
 from tqdm import tqdm
 
-from qann_core import Codec, read_image
-from qann_core.codec import Latents
+from qann_core import Codec, QuantizedLatents, read_image
 from qann_core.comparators.told import FACTORS, decode_told, told_levels
 from qann_core.files import find_images
 from qann_core.metrics import psnr
@@ -25,6 +25,7 @@ TRUE = "true"
 def main() -> None:
     """Measures, prints and writes."""
     parser = folder_parser(__doc__)
+    parser.add_argument("--effort", type=int, default=0, help="of optimised quantization")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     codec = Codec.load(options.model)
@@ -32,9 +33,12 @@ def main() -> None:
     for path in tqdm(find_images([options.folder]), unit=" images"):
         pixels = read_image(path).pixels
         latents = codec.encode(pixels)
-        rows += [{"image": path.name, **row(codec, latents, pixels, n)} for n in options.levels]
+        for levels in options.levels:
+            quantized = codec.quantize(latents, levels, options.effort)
+            rows.append({"image": path.name, **row(codec, quantized, pixels)})
     result = {
         "model": codec.model_id,
+        "effort": options.effort,
         "images": len(rows) // len(options.levels),
         "by_levels": [summary(rows, n) for n in options.levels],
         "per_image": rows,
@@ -43,9 +47,9 @@ def main() -> None:
     print(table(result))
 
 
-def row(codec: Codec, latents: Latents, pixels: np.ndarray, levels: int) -> dict[str, float]:
+def row(codec: Codec, quantized: QuantizedLatents, pixels: np.ndarray) -> dict[str, float]:
     """N and the PSNR, in dB, of one image restored with the network told each N in turn."""
-    quantized = codec.quantize(latents, levels)
+    levels = quantized.levels
     told = {TRUE: levels} | {name: told_levels(name, levels) for name in FACTORS}
     return {
         "levels": levels,

@@ -58,6 +58,17 @@ def test_the_prior_coder(
     assert np.array_equal(np.asarray(Image.open(output)), codec.decode(expected))
 
 
+def test_effort(
+    picture: Path, codec: Codec, photo: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = picture.with_suffix(".qann")
+    assert run("compress", picture, packed, "--levels", 80, "--effort", 2) == 0
+    assert packed.read_bytes() == codec.pack(codec.encode(photo), 80, effort=2)
+    assert run("decompress", packed, picture.with_name("out.png")) == 0
+    assert run("compress", picture, packed, "--effort", 17, "--force") == 2
+    assert "effort is 17; it must be a whole number from 0 to 16" in capsys.readouterr().err
+
+
 def test_targets(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     packed = picture.with_suffix(".qann")
     assert run("compress", picture, packed, "--bpp", 1.5) == 0

@@ -223,6 +223,20 @@ def test_quantizers_switch(open_page, photo):
     assert "DAQ" in table and "told N/2" in table and "JPEG" not in table
 
 
+def test_optimised_integers_and_back(open_page, photo):
+    page = open_page()
+    upload(page, photo)
+    wait_for_photo(page, "leaves")
+    set_levels(page, 120)
+    plain = page.locator(CARDS).get_attribute("data-bytes")
+    page.locator("#codec-settings button").first.click()
+    page.locator("#optimise input").check()
+    page.wait_for_selector(f"{CARDS}[data-effort='4']")
+    assert page.locator(CARDS).get_attribute("data-bytes") != plain
+    page.locator("#optimise input").uncheck()
+    page.wait_for_selector(f"{CARDS}[data-effort='0'][data-bytes='{plain}']")
+
+
 def test_refuses_what_is_no_photo_and_goes_on(open_page, photo, tmp_path):
     page = open_page()
     upload(page, photo)
