@@ -65,6 +65,11 @@ def style(codec: str, label: str | None = None) -> Style:
     """The codec's style; a codec without one gets a spare colour that its name alone decides."""
     if codec in _STYLES:
         return _STYLES[codec]
+    if codec == "restored-prior":
+        return Style(label or codec, _STYLES["restored"].colour, "d", "-.")
+    if codec.startswith("effort-"):
+        line, marker = ("-.", "p") if codec.endswith("-prior") else ("-", "h")
+        return Style(label or codec, "#7A1200", marker, line)
     number = sum(codec.encode())
     colour, marker = _SPARE[number % len(_SPARE)], _SPARE_MARKERS[number % len(_SPARE_MARKERS)]
     return Style(label or codec, colour, marker, "--" if codec.startswith("quantized") else "-")
@@ -85,7 +90,7 @@ def rate_distortion(points: Sequence[Point], measure: str, current: Sequence[Poi
     for point in current:
         for x, y in _finite([point], MEASURES[measure]):
             axes.plot(x, y, "o", ms=14, mfc="none", mec=style(point.codec).colour, mew=2)
-    _label(axes, f"{measure}{', dB' if measure == 'PSNR' else ''}")
+    _label(axes, f"{measure}{', dB' if measure == 'PSNR' else ''}, RGB")
     if points:
         axes.set_xlim(left=0)
         axes.legend(loc="lower right", frameon=False, labelcolor=INK, fontsize=10)
@@ -108,7 +113,7 @@ def comparison(
     Args:
         curves: name to label and (bits per pixel, quality) of each codec that was measured.
         dashed: curves that were published by others.
-        quality: what the axis of quality says, such as "PSNR, dB".
+        quality: what the axis of quality says, such as "PSNR, dB, RGB".
         rates: the range of bits per pixel to show; the axis of quality spans what lies in it.
     """
     figure = Figure(figsize=(9.6, 5.6), dpi=110, layout="constrained", facecolor="none")
@@ -161,7 +166,7 @@ def _draw(axes: Axes, curve: Iterable[tuple[float, float]], look: Style) -> None
 
 def _label(axes: Axes, quality: str) -> None:
     axes.set_xlabel("bits per pixel", fontsize=11)
-    axes.set_ylabel(f"{quality}, RGB", fontsize=11)
+    axes.set_ylabel(quality, fontsize=11)
     plain(axes)
 
 

@@ -56,5 +56,5 @@ def _chart(
     ]
     own = [row["bpp"] for row in document["mean"]]
     rates = (min(own) / _MARGIN, max(own) * _MARGIN)
-    unit = ", dB" if measure in ("psnr", *IN_DECIBELS) else ""
+    unit = ", dB, RGB" if measure in ("psnr", *IN_DECIBELS) else ""
     return comparison(curves, dashed, MEASURES[measure] + unit, rates)
