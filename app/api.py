@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import gradio as gr
 
+from qann_core import ParameterError
 from qann_core.bitstream import read_header
 from qann_core.limits import MAX_LEVELS, MIN_LEVELS
 from qann_core.metrics import bits_per_pixel
@@ -15,7 +16,15 @@ from . import curves, open_file
 from .models import DEFAULT_CODER, DEFAULT_MODEL, Choice, check_choice, model_names
 from .pictures import cache_file, png_bytes
 from .toasts import refused
-from .visit import Photo, Result, compress_photo, latents_pool, peer_at_same_bytes, read_photo
+from .visit import (
+    PAGE_MEGAPIXELS,
+    Photo,
+    Result,
+    compress_photo,
+    latents_pool,
+    peer_at_same_bytes,
+    read_photo,
+)
 
 
 def compress(
@@ -35,13 +44,13 @@ def compress(
         model: Name of a bundled model; "default" is the best one.
         coder: Entropy coder: "brotli", or another that the model has.
         optimise: Whether the encoder may take some seconds a megapixel more, for about 6 % fewer
-            bytes at the same quality.
+            bytes at the same quality; for photos of at most 3 megapixels.
 
     Returns:
         The .qann file.
-        Its N, model, coder, step, bytes, bits per pixel, compression ratio against raw pixels, size
-        in pixels, notices on how the photo was changed, and PSNR (dB) and SSIM of the decoded
-        picture without (quantized) and with (restored) the network.
+        Its N, model, coder, effort, step, bytes, bits per pixel, compression ratio against raw
+        pixels, size in pixels, notices on how the photo was changed, and PSNR (dB) and SSIM of the
+        decoded picture without (quantized) and with (restored) the network.
     """
     photo, result = _compressed(image, levels, check_choice(model, coder, optimise))
     return cache_file(result.data, f"{photo.name}.qann"), _measures(photo, result)
@@ -81,7 +90,7 @@ def compare(
         model: Name of a bundled model; "default" is the best one.
         coder: Entropy coder: "brotli", or another that the model has.
         optimise: Whether the encoder may take some seconds a megapixel more, for about 6 % fewer
-            bytes at the same quality.
+            bytes at the same quality; for photos of at most 3 megapixels.
 
     Returns:
         What `compress` measures, the gain of restoration in dB, per cent fewer bytes than a JPEG
@@ -135,6 +144,11 @@ def rate_distortion(
 
 def _compressed(image: str, levels: float, choice: Choice) -> tuple[Photo, Result]:
     photo = read_photo(image, Path(image).stem)
+    if choice.effort and photo.pixels[..., 0].size > PAGE_MEGAPIXELS * 1e6:
+        raise ParameterError(
+            f"Optimised integers are for photos of at most {PAGE_MEGAPIXELS} megapixels here; the "
+            "command `qann compress --effort` takes larger ones."
+        )
     photo.use(choice)
     try:
         return photo, compress_photo(photo, cast(int, levels))
@@ -148,6 +162,7 @@ def _measures(photo: Photo, result: Result) -> dict[str, Any]:
         "levels": result.levels,
         "model": result.choice.model,
         "coder": read_header(result.data).coder,
+        "effort": result.choice.effort,
         "step": result.step,
         "bytes": len(result.data),
         "bits_per_pixel": result.bits_per_pixel,

@@ -163,7 +163,7 @@ def _codec_settings() -> tuple[gr.Dropdown, gr.Radio, gr.Checkbox]:
             interactive=len(coders) > 1, elem_id="coder",
         )  # fmt: skip
         optimise = gr.Checkbox(
-            label="Take your time: optimise the integers", info=words.OPTIMISE_INFO,
+            label="Optimise the integers: slower, smaller", info=words.OPTIMISE_INFO,
             elem_id="optimise",
         )  # fmt: skip
         gr.HTML(cards.model_list(bundled_models()), elem_id="models")

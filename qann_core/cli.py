@@ -82,7 +82,7 @@ def _add_compress(commands: argparse._SubParsersAction) -> None:
         default=0,
         metavar="PASSES",
         help=f"0 to {MAX_EFFORT} passes of rate-distortion optimisation: smaller files, decoded as"
-        " any other, each pass taking about the time of three decodings; default 0, try 4",
+        " any other, each pass taking the time of three or four decodings; default 0, try 4",
     )
     _add_coder(parser)
     _add_common(parser)

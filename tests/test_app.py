@@ -399,6 +399,19 @@ def test_client_chooses_model_and_coder_by_name(client, photo_file):
             client.predict(handle_file(photo_file), 90, *choice, api_name="/compress")
 
 
+def test_client_asks_for_optimised_integers(client, photo_file, tmp_path):
+    choice = ("default", "brotli", True)
+    _, plain = client.predict(handle_file(photo_file), 90, api_name="/compress")
+    file, facts = client.predict(handle_file(photo_file), 90, *choice, api_name="/compress")
+    assert (plain["effort"], facts["effort"]) == (0, choices.EFFORT)
+    assert Path(file).stat().st_size == facts["bytes"]
+    assert facts["psnr_restored"] > plain["psnr_restored"]
+    large = tmp_path / "large.png"
+    Image.new("RGB", (2100, 1500)).save(large)
+    with pytest.raises(Exception, match="at most 3 megapixels"):
+        client.predict(handle_file(large), 90, *choice, api_name="/compress")
+
+
 @pytest.mark.parametrize("levels", [15, 513, 40.5])
 def test_client_gets_the_sentence_of_an_error(client, photo_file, levels):
     with pytest.raises(Exception, match="whole number from 16 to 512"):
