@@ -31,11 +31,16 @@ import torch
 from torch import Tensor
 
 from . import wavelet
-from .errors import ParameterError
 from .limits import MAX_EFFORT
 from .precision import decoding_precision
 from .prior import PriorNetwork
-from .quantization import levels_range, quantize, step_for_levels
+from .quantization import (
+    DISTORTION_WEIGHT,
+    check_whole,
+    levels_range,
+    quantize,
+    step_for_levels,
+)
 from .restoration import QannUNet
 from .samples import centred
 from .tiling import Box, cut, tiles
@@ -45,9 +50,8 @@ from .wavelet import Pyramid
 TILE = 512
 """Side of the tiles, in pixels: backpropagation keeps every layer's features."""
 
-DISTORTION_WEIGHT = 32.0 / 3
-"""k: bits that a squared error of step^2 in one sample is worth; c / 3 of ``training.objective``,
-whose mean is over three colours."""
+_ERROR_WEIGHT = DISTORTION_WEIGHT / 3
+"""k: bits that a squared error of step^2 in one sample is worth; a pixel has three."""
 
 _CAUTION = 0.8
 """Of the curvature measured, which counts what neighbours do to each other."""
@@ -80,7 +84,7 @@ class FactorisedRate:
     def around(self, known: Pyramid, levels: int) -> Bits:
         """See ``RateModel``; this one does not depend on what is known."""
         step = torch.tensor([step_for_levels(float(levels))])
-        return lambda values: self.prior.detail_bits(tuple(b * step for b in values), step)
+        return lambda values: self.prior.bits_by_latent(tuple(b * step for b in values), step)[1:]
 
 
 @dataclass(frozen=True)
@@ -114,11 +118,7 @@ def check_effort(effort: int) -> int:
     Raises:
         ParameterError: when it is not a whole number from 0 to MAX_EFFORT.
     """
-    if isinstance(effort, bool) or int(effort) != effort or not 0 <= effort <= MAX_EFFORT:
-        raise ParameterError(
-            f"effort is {effort}; it must be a whole number from 0 to {MAX_EFFORT}."
-        )
-    return int(effort)
+    return check_whole("effort", effort, 0, MAX_EFFORT)
 
 
 class Optimiser:
@@ -169,7 +169,7 @@ class Optimiser:
         distortion = sum(d for d, _ in found)
         if before is not None and before.squares:
             rise = distortion - before.distortion - before.slope
-            measured = rise / (DISTORTION_WEIGHT * before.squares)
+            measured = rise / (_ERROR_WEIGHT * before.squares)
             self._curvature = min(max(measured, 0.8), 8.0)
         moved = tuple(band.clone() for band in self._integers)
         slope = squares = 0.0
@@ -194,7 +194,7 @@ class Optimiser:
                 residual = self._vae.decoder(latents)
             image = wavelet.inverse(tuple(a + b for a, b in zip(latents, residual, strict=True)))
             image = image[..., : target.shape[-2], : target.shape[-1]]
-            error = (image - target.clone()).square() * (DISTORTION_WEIGHT / self._step**2)
+            error = (image - target.clone()).square() * (_ERROR_WEIGHT / self._step**2)
             gradient = torch.autograd.grad(error.sum(), q)
         top, left = core[0] - box[0], core[2] - box[2]
         own = error.detach()[..., top : core[1] - box[0], left : core[3] - box[2]]
@@ -213,7 +213,7 @@ class Optimiser:
         known = tuple(cut(band, box, rows) for band in self._integers)
         bits = self._rate.around(known, self._levels)
         here, above, below = (bits(tuple(b + by for b in known)) for by in (0, 1, -1))
-        weight = DISTORTION_WEIGHT * self._curvature * _CAUTION
+        weight = _ERROR_WEIGHT * self._curvature * _CAUTION
         low, high = self._bounds
         moves = []
         for index, wanted in enumerate(self._wanted):

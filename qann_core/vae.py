@@ -78,6 +78,10 @@ class LogisticMixturePrior(nn.Module):
 
     def bits_by_band(self, noisy: Pyramid, step: Tensor) -> list[Tensor]:
         """As the forward pass, (B,) for each band."""
+        return [bits.sum((1, 2, 3)) for bits in self.bits_by_latent(noisy, step)]
+
+    def bits_by_latent(self, noisy: Pyramid, step: Tensor) -> list[Tensor]:
+        """The same of each single latent, in the bands' shapes."""
         scales = self.log_scale.exp().split(self.channels)
         weights = self.logit.softmax(-1).split(self.channels)
         bits = []
@@ -86,15 +90,8 @@ class LogisticMixturePrior(nn.Module):
                 left = F.pad(band[..., :-1], (1, 0, 0, 0))
                 above = F.pad(band[..., :-1, :], (0, 0, 1, 0))
                 band = band - (left + above) / 2
-            bits.append(_bits(band, step, scales[index], weights[index]).sum((1, 2, 3)))
+            bits.append(_bits(band, step, scales[index], weights[index]))
         return bits
-
-    def detail_bits(self, latents: Pyramid, step: Tensor) -> list[Tensor]:
-        """Bits of each single detail of latents that are multiples of the step, by band."""
-        scales = self.log_scale.exp().split(self.channels)
-        weights = self.logit.softmax(-1).split(self.channels)
-        parts = zip(latents[1:], scales[1:], weights[1:], strict=True)
-        return [_bits(band, step, scale, weight) for band, scale, weight in parts]
 
 
 def _bits(band: Tensor, step: Tensor, scales: Tensor, weights: Tensor) -> Tensor:

@@ -5,9 +5,8 @@ import pytest
 
 from qann_core import Codec, ParameterError, TensorCodec, optimised_quantization
 from qann_core.metrics import psnr
-from qann_core.quantization import levels_range, step_for_levels
+from qann_core.quantization import DISTORTION_WEIGHT, levels_range, step_for_levels
 from qann_core.search import levels_for_bpp, levels_for_psnr
-from qann_core.training.objective import DISTORTION_WEIGHT
 
 
 def cost(codec: Codec, pixels: np.ndarray, levels: int, effort: int, coder: str) -> float:

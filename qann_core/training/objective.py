@@ -5,13 +5,10 @@ from torch import Tensor, nn
 
 from .. import wavelet
 from ..prior import PriorNetwork
-from ..quantization import ROUNDING_OFFSET, dead_zone_round, step_for_levels
+from ..quantization import DISTORTION_WEIGHT, ROUNDING_OFFSET, dead_zone_round, step_for_levels
 from ..restoration import QannUNet
 from ..vae import WaveletVAE
 from ..wavelet import Pyramid
-
-DISTORTION_WEIGHT = 32.0
-"""c in J = bits per pixel + c / step^2 * MSE; the wavelet's own slope gives 30 to 48."""
 
 LEARNED_SHARE = 0.5
 """What the learned prior counts of the rate, where there is one; the factorised prior counts the
