@@ -15,8 +15,13 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .prior import DyadicConv, RectifiedConv
+
+_NARROW = 4
+"""Inputs of so few columns give a 3x3 convolution with stride 2 a single column of outputs, and
+oneDNN 3.12's kernel for AMX gets that wrong from the fifth row on: it is to make two."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +47,16 @@ class Int8Convolution:
 
     def __call__(self, x: Tensor) -> Tensor:
         """(1, in, h, w) integers within +-127, float32 -> (1, out, h, w) float32."""
-        integers = x.to(torch.int8)
+        narrow = self.stride[1] > 1 and x.shape[-1] <= _NARROW
+        integers = (F.pad(x, (0, self.stride[1])) if narrow else x).to(torch.int8)
         if self.signed:
             integers = torch.cat((integers, -integers), 1)
         unsigned = integers.clamp_min_(0).view(torch.uint8)
-        return torch.ops.onednn.qconv2d_pointwise(
+        out: Tensor = torch.ops.onednn.qconv2d_pointwise(
             unsigned, 1.0, 0, self.weight, self.scale, self.offset, self.bias, self.stride,
             self.padding, [1, 1], 1, 1.0, 0, torch.float32, "none", [], "",
         )  # fmt: skip
+        return out[..., :1] if narrow else out
 
 
 def pack(network: nn.Module, shifts: dict[str, Tensor]) -> bool:

@@ -149,10 +149,11 @@ def test_eight_bit_convolutions_give_the_same_integers(threads: int) -> None:
         for name, layer in packed.named_modules():
             if isinstance(layer, DyadicConv):
                 assert layer.packed is not None
-                x = torch.from_numpy(random.integers(-127, 128, (1, layer.in_channels, 9, 14)))
                 same = exact.get_submodule(name)
-                for extreme in (x.float(), 127 * x.sign().float()):
-                    assert torch.equal(layer(extreme), same(extreme)), name
+                for size in ((9, 14), (3, 3), (37, 3), (37, 4), (4, 37)):
+                    x = torch.from_numpy(random.integers(-127, 128, (1, layer.in_channels, *size)))
+                    for extreme in (x.float(), 127 * x.sign().float()):
+                        assert torch.equal(layer(extreme), same(extreme)), (name, size)
         assert prior_weights.known_answer(packed) == prior_weights.known_answer(exact)
 
 
@@ -174,6 +175,20 @@ def test_eight_bit_convolutions_that_are_wrong_are_not_used(
     genuine = Int8Convolution.__call__
     monkeypatch.setattr(Int8Convolution, "__call__", lambda self, x: genuine(self, x) / 2)
     plain = load_prior(TINY)
+    assert all(m.packed is None for m in plain.network.modules() if isinstance(m, DyadicConv))
+
+
+def test_eight_bit_convolutions_that_are_wrong_for_narrow_images_are_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    genuine = Int8Convolution.__call__
+
+    def broken(self: Int8Convolution, x: torch.Tensor) -> torch.Tensor:
+        out = genuine(self, x)
+        return out + 16 if out.shape[-1] == 1 and out.shape[-2] > 4 else out
+
+    monkeypatch.setattr(Int8Convolution, "__call__", broken)
+    plain = load_prior(QUARTERS)
     assert all(m.packed is None for m in plain.network.modules() if isinstance(m, DyadicConv))
 
 
@@ -414,7 +429,7 @@ def test_passes_code_each_coefficient_once_and_know_only_what_came_before(order:
         own = slice(3 * step.colour, 3 * step.colour + 3)
         assert torch.equal(seen[:, : own.stop], (values * coded)[:, : own.stop]), "all of it"
         assert not seen[:, order.known_planes(number) :].any()
-        coded[:, own] += torch.from_numpy(step.mask(5, 7)).long()
+        coded[:, own] += step.mask_like(values)
     assert (coded == 1).all()
     assert torch.equal(band_by_band(colour_by_colour(values)), values)
 
