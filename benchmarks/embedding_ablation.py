@@ -23,7 +23,6 @@ from qann_core.files import find_images, listed_paths
 from qann_core.models import DEFAULT_MODEL, load_networks, resolve_folder
 from qann_core.rate_distortion import QUANTIZED, Evaluation, Point, measure
 from qann_core.restoration import QannUNet
-from qann_core.samples import centred
 from qann_core.training.data import CropStream, load_photos
 from qann_core.training.loop import TrainingOptions
 from qann_core.training.objective import Objective
@@ -118,14 +117,15 @@ def train_in_turn(
     objectives = {name: Objective(vae, network) for name, network in networks.items()}
     optimizers = {name: HybridOptimizer(objective) for name, objective in objectives.items()}
     for step in range(options.steps):
-        images = centred(crops.next())
+        images = crops.next()
         levels = torch.tensor(np.round(np.exp(random.uniform(low, high, options.batch)))).float()
         losses = []
         for name, objective in objectives.items():
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 loss, _ = objective(images, levels, "finish")
             loss.backward()
-            optimizers[name].step(rate_factor(step / options.steps, "finish", step))
+            optimizers[name].scale_rates(rate_factor(step / options.steps, "finish", step))
+            optimizers[name].step()
             losses.append(f"{name} {loss.item():.4f}")
         if step % 20 == 19:
             print(f"step {step + 1} of {options.steps}: loss {', '.join(losses)}", flush=True)

@@ -76,6 +76,7 @@ def main() -> None:
     prior = load_prior(prior_folder(folder)) if options.learned_prior else None
     objective = Objective(vae, qann, trainable(prior.network) if prior else None)
     optimizer = HybridOptimizer(objective)
+    optimizer.scale_rates(0.0)
     side, batch = options.crop, options.batch
     images = (torch.rand(batch, 3, side, side) - 0.5) * 255
     images = images.contiguous(memory_format=torch.channels_last)
@@ -85,7 +86,7 @@ def main() -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss, _ = objective(images, levels, options.stage)
         loss.backward()
-        optimizer.step(0.0)
+        optimizer.step()
 
     peak = convolution_throughput()
     seconds = median_seconds(step, options.repeat)

@@ -43,17 +43,17 @@ class Pass:
     colour: int
     phases: tuple[Phase, ...]
 
-    def mask(self, height: int, width: int) -> np.ndarray:
-        """Where in a plane the pass codes, bool (h, w)."""
-        where = np.zeros((height, width), bool)
+    def mask_like(self, planes: Tensor) -> Tensor:
+        """Ones where in planes (..., h, w) the pass codes and zeros elsewhere, (h, w)."""
+        where = planes.new_zeros(planes.shape[-2:])
         for y, x in self.phases:
-            where[y::2, x::2] = True
+            where[y::2, x::2] = 1
         return where
 
     @lru_cache(maxsize=64)  # noqa: B019  there are a dozen passes in all, and they live forever
     def places(self, height: int, width: int) -> np.ndarray:
         """The same as positions in the plane's rows laid end to end, in order."""
-        return np.flatnonzero(self.mask(height, width))
+        return np.flatnonzero(self.mask_like(torch.empty(height, width)).numpy())
 
     @lru_cache(maxsize=64)  # noqa: B019
     def sorting(self, height: int, width: int) -> np.ndarray:
@@ -96,8 +96,7 @@ class Order:
         """What is expected of each colour, (B, 3, h, w), from what each pass expects."""
         found: list[Expected | None] = [None] * COLOURS
         for step, expected in zip(self.passes, passes, strict=True):
-            mask = torch.from_numpy(step.mask(*expected.scale.shape[-2:])).to(expected.scale.device)
-            kept = expected.times(mask.to(expected.scale.dtype))
+            kept = expected.times(step.mask_like(expected.scale))
             before = found[step.colour]
             found[step.colour] = kept if before is None else before.plus(kept)
         return [expected for expected in found if expected is not None]

@@ -38,7 +38,9 @@ COLOUR_ROTATION = (
 
 
 def _rotation(like: Tensor) -> Tensor:
-    return torch.tensor(COLOUR_ROTATION, dtype=like.dtype, device=like.device)
+    # Filled where it is needed: a tensor made on the host could not be part of a CUDA graph.
+    entries = [like.new_full((), entry) for row in COLOUR_ROTATION for entry in row]
+    return torch.stack(entries).view(3, 3)
 
 
 def _next(x: Tensor, dim: int) -> Tensor:

@@ -1,6 +1,7 @@
 """Training photos: any folders of images, decoded once into memory and cut into random crops."""
 
 import hashlib
+import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +10,14 @@ from pathlib import Path
 from queue import Queue
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import ImageError, ParameterError
 from ..images import read_image
+from ..samples import centred
 
 _LONG_SIDES = (1800, 1100, 700)
 """Large photos are kept at each of these sizes, in pixels: detail differs with scale."""
@@ -48,7 +52,7 @@ def load_photos(paths: Sequence[Path], crop: int, validation_every: int = 40) ->
 
     training: list[np.ndarray] = []
     validation: list[np.ndarray] = []
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         for scaled, validates in tqdm(pool.map(load, paths), "Reading photos", len(paths)):
             (validation if validates else training).extend(scaled[-1:] if validates else scaled)
     if not training:
@@ -91,15 +95,14 @@ class CropStream:
 
     def __init__(self, photos: Sequence[np.ndarray], crop: int, batch: int, seed: int) -> None:
         self._photos, self._crop, self._batch = photos, crop, batch
-        weights = np.array([min(p.shape[0] * p.shape[1], _LARGEST_WEIGHT) for p in photos], float)
-        self._weights = weights / weights.sum()
+        self._weights = _weights(photos)
         self._random = np.random.default_rng(seed)
         self._ready: Queue[np.ndarray] = Queue(maxsize=4)
         threading.Thread(target=self._fill, daemon=True).start()
 
-    def next(self) -> np.ndarray:
-        """The next batch, uint8 (B, crop, crop, 3)."""
-        return self._ready.get()
+    def next(self) -> Tensor:
+        """The next batch, centred float32 (B, 3, crop, crop), channels last in memory."""
+        return centred(self._ready.get())
 
     def _fill(self) -> None:
         while True:
@@ -115,6 +118,49 @@ class CropStream:
         if self._random.random() < 0.25:
             cut = cut.transpose(1, 0, 2)
         return cut
+
+
+class DeviceCrops:
+    """The same batches from photos that lie in an accelerator's memory, cut there.
+
+    Args:
+        photos, crop, batch: as for ``CropStream``.
+        device: where all of them go; randomness is that of the device's default generator.
+    """
+
+    def __init__(
+        self, photos: Sequence[np.ndarray], crop: int, batch: int, device: torch.device
+    ) -> None:
+        self._crop, self._batch = crop, batch
+        pixels = np.concatenate([photo.reshape(-1, 3) for photo in photos])
+        self._pixels = torch.from_numpy(pixels).to(device)
+        sizes = np.array([photo.shape[:2] for photo in photos])
+        starts = np.concatenate(([0], np.cumsum(sizes.prod(1))[:-1]))
+        self._starts = torch.from_numpy(starts).to(device)
+        self._sizes = torch.from_numpy(sizes).to(device)
+        self._shares = torch.from_numpy(np.cumsum(_weights(photos))).to(device)
+        self._along = torch.arange(crop, device=device)
+
+    def next(self) -> Tensor:
+        """The next batch, centred float32 (B, 3, crop, crop), channels last in memory."""
+        draws = torch.rand(5, self._batch, device=self._pixels.device, dtype=torch.float64)
+        chosen = torch.searchsorted(self._shares, draws[0]).clamp(max=len(self._shares) - 1)
+        height, width = self._sizes[chosen].unbind(1)
+        top = (draws[1] * (height - self._crop + 1)).long()[:, None, None]
+        left = (draws[2] * (width - self._crop + 1)).long()[:, None, None]
+        flipped, turned = ((draws[i] < p)[:, None, None] for i, p in ((3, 0.5), (4, 0.25)))
+        down, across = self._along[:, None], self._along[None, :]
+        row, column = torch.where(turned, across, down), torch.where(turned, down, across)
+        column = torch.where(flipped, self._crop - 1 - column, column)
+        first = self._starts[chosen][:, None, None]
+        places = first + (top + row) * width[:, None, None] + left + column
+        return self._pixels[places].permute(0, 3, 1, 2).float() - 127.5
+
+
+def _weights(photos: Sequence[np.ndarray]) -> np.ndarray:
+    """Probability of each photo to be drawn."""
+    weights = np.array([min(p.shape[0] * p.shape[1], _LARGEST_WEIGHT) for p in photos], float)
+    return weights / weights.sum()
 
 
 def centre_crops(photos: Sequence[np.ndarray], crop: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from .data import PhotoSet, load_photos
 from .objective import STAGES, Objective, quantize_batch, scale
 from .optimizer import rate_factor
 from .reconstruction_run import FIGURES, ReconstructionRun
-from .run import RunOptions, check_crop
+from .run import RunOptions, check_crop, stored
 from .sizes import fresh_networks
 
 VALIDATION_LEVELS = (40, 88, 196)
@@ -37,7 +37,8 @@ class TrainingOptions(RunOptions):
         min_levels, max_levels: N is drawn log-uniformly between them, per image.
         skeleton_share, finish_share: parts of the budget for restoration alone, first on the
             plain wavelet and last on the final encoder. The rest is joint.
-        compile: fuse the joint stage with torch.compile (needs a C++ compiler and some minutes).
+        compile: on a processor, fuse the joint stage with torch.compile (needs a C++ compiler and
+            some minutes); CUDA has its graphs instead.
     """
 
     minutes: float = 120.0
@@ -70,6 +71,7 @@ class TrainingRun(ReconstructionRun):
         prior: a learned prior to join the rate and to train along, or None.
     """
 
+    graphed = True
     find_unused_parameters = True  # every stage leaves some network alone
     csv_fields = ("stage", *FIGURES)
     validation_levels = VALIDATION_LEVELS
@@ -91,9 +93,8 @@ class TrainingRun(ReconstructionRun):
         objective = Objective(vae, qann, trainable(prior.network) if prior else None)
         super().__init__(folder, photos, options, objective)
         # Only the long joint stage repays the minutes that compiling takes.
-        self._joint = (
-            torch.compile(self.forward, dynamic=False) if options.compile else self.forward
-        )
+        fuse = options.compile and self.device.type == "cpu"
+        self._joint = torch.compile(self.forward, dynamic=False) if fuse else self.forward
 
     def update(self, share: float) -> dict[str, float]:
         """See ``BudgetedRun``."""
@@ -123,7 +124,7 @@ class TrainingRun(ReconstructionRun):
 
     def save_networks(self) -> None:
         """Writes the averaged weights to ``model/``."""
-        objective, folder = cast(Objective, self.averaged), self.folder / "model"
+        objective, folder = cast(Objective, stored(self.averaged)), self.folder / "model"
         objective.vae.save_pretrained(folder / "vae")
         objective.qann.save_pretrained(folder / "qann")
         if self._tables is not None:

@@ -1,12 +1,13 @@
 """Muon on hidden weights, Adam on the rest, and the learning rate's schedule."""
 
 import math
-from dataclasses import dataclass
+from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 MUON_RATE = 0.02
+MOMENTUM = 0.95
 ADAM_RATE = 1e-3
 HEAD_RATE = 1e-4
 """The residual stream is not normalised and grows, so that the last layers' weights are small
@@ -24,20 +25,68 @@ _OUTER_LAYERS = ("stems", "embedding", "film", "conv_in", "conv_out")
 """Parts of the names of first and last layers and of embeddings, diffusers' names included."""
 
 
-@dataclass(frozen=True)
-class _Shadow:
-    """A weight of more than two dimensions and a matrix that shares its memory, for Muon."""
+class StackedMuon(torch.optim.Optimizer):
+    """Muon (Jordan et al. 2024): orthogonalises the momentum of each weight, as a matrix.
 
-    weight: nn.Parameter
-    matrix: nn.Parameter
+    The result is that of ``torch.optim.Muon`` with its defaults and no weight decay. But weights
+    may have any dimensions, as matrices (out, rest), and all those of one shape go in one batch:
+    small products, one after another, would leave an accelerator idle.
+
+    Args:
+        weights: of two dimensions or more.
+        lr: learning rate, a tensor () that may be filled anew between steps.
+    """
+
+    def __init__(self, weights: list[nn.Parameter], lr: Tensor) -> None:
+        super().__init__(weights, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Updates the weights that have a gradient."""
+        for group in self.param_groups:
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if weights:
+                self._update(weights, group["lr"])
+
+    def _update(self, weights: list[nn.Parameter], lr: Tensor) -> None:
+        gradients = [cast(Tensor, weight.grad) for weight in weights]
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+        momenta = [self.state[weight]["momentum_buffer"] for weight in weights]
+        torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
+        directions = torch._foreach_lerp(gradients, momenta, MOMENTUM)  # Nesterov's
+        alike: dict[torch.Size, list[int]] = {}
+        for index, weight in enumerate(weights):
+            alike.setdefault(weight.shape, []).append(index)
+        for shape, members in alike.items():
+            stack = torch.stack([directions[index].flatten(1) for index in members])
+            rate = lr * math.sqrt(max(1, stack.shape[1] / stack.shape[2]))
+            updates = orthogonalised(stack).float() * rate
+            for index, update in zip(members, updates, strict=True):
+                weights[index].sub_(update.view(shape))
+
+
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """(B, m, n) -> bfloat16 of singular values near one, by five steps of Newton and Schulz.
+
+    Coefficients of Jordan et al. 2024: steep at zero rather than convergent.
+    """
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = (matrices.mT if tall else matrices).bfloat16()
+    x = x / x.flatten(1).norm(dim=1)[:, None, None].clamp_min(1e-7)
+    for _ in range(5):
+        gram = x @ x.mT
+        polynomial = torch.baddbmm(gram, gram, gram, beta=-4.775, alpha=2.0315)
+        x = torch.baddbmm(x, polynomial, x, beta=3.4445)
+    return x.mT if tall else x
 
 
 class HybridOptimizer:
-    """``torch.optim.Muon`` on hidden convolutions and linear layers, Adam elsewhere.
+    """``StackedMuon`` on hidden convolutions and linear layers, Adam elsewhere.
 
-    Muon (Jordan et al. 2024) orthogonalises the momentum of a matrix. PyTorch's takes matrices
-    only, so convolution weights are shown to it flattened to (out, in * k * k), on the same memory.
-    First and last layers, embeddings, biases and the factorised prior stay with Adam.
+    First and last layers, embeddings, biases and the factorised prior stay with Adam. Nothing here
+    waits for an accelerator, so that a step can be part of a CUDA graph.
     """
 
     def __init__(self, objective: nn.Module) -> None:
@@ -55,43 +104,41 @@ class HybridOptimizer:
                 hidden.append(parameter)
             else:
                 rest.append(parameter)
-        self._shadows = [_Shadow(weight, nn.Parameter(weight.data.flatten(1))) for weight in hidden]
-        assert all(s.matrix.data_ptr() == s.weight.data_ptr() for s in self._shadows)
-        self._muon = torch.optim.Muon(
-            [shadow.matrix for shadow in self._shadows],
-            lr=MUON_RATE,
-            momentum=0.95,
-            nesterov=True,
-            weight_decay=0.0,
-        )
+        device = trained[0][1].device
+        bases = (ADAM_RATE, HEAD_RATE, CONTEXT_HEAD_RATE, PRIOR_RATE)
+        # Rates are tensors: a captured step reads them anew at each replay.
+        rates = [torch.tensor(base, device=device) for base in (MUON_RATE, *bases)]
         groups = [
-            {"params": rest, "lr": ADAM_RATE, "base": ADAM_RATE},
-            {"params": heads, "lr": HEAD_RATE, "base": HEAD_RATE},
-            {"params": context_heads, "lr": CONTEXT_HEAD_RATE, "base": CONTEXT_HEAD_RATE},
-            {"params": prior, "lr": PRIOR_RATE, "base": PRIOR_RATE},
+            {"params": parameters, "lr": rate}
+            for parameters, rate in zip((rest, heads, context_heads, prior), rates[1:], strict=True)
         ]
-        self._adam = torch.optim.Adam(groups, betas=(0.9, 0.99))
-        self._clipped = [parameter for _, parameter in trained]
+        self._muon = StackedMuon(hidden, rates[0])
+        self._adam = torch.optim.Adam(
+            groups, betas=(0.9, 0.99), fused=True, capturable=device.type == "cuda"
+        )
+        self._bases = (MUON_RATE, *bases)
+        self._trained = [parameter for _, parameter in trained]
 
-    def step(self, factor: float) -> float:
-        """One update with all learning rates times ``factor``; returns the gradients' norm.
+    def scale_rates(self, factor: float) -> None:
+        """Sets all learning rates to ``factor`` times their own."""
+        groups = (*self._muon.param_groups, *self._adam.param_groups)
+        for group, base in zip(groups, self._bases, strict=True):
+            group["lr"].fill_(base * factor)
 
-        The norm over all gradients is clipped at 1. A step whose gradients are not finite is
-        skipped.
+    def step(self) -> Tensor:
+        """One update; returns the gradients' norm, ().
+
+        The norm over all gradients is clipped at 1. Gradients that are not finite count as zero,
+        all of them.
         """
-        norm = float(nn.utils.clip_grad_norm_(self._clipped, 1.0))
-        if math.isfinite(norm):
-            for group in self._muon.param_groups:
-                group["lr"] = MUON_RATE * factor
-            for group in self._adam.param_groups:
-                group["lr"] = group["base"] * factor
-            for shadow in self._shadows:
-                assert shadow.matrix.data_ptr() == shadow.weight.data_ptr(), "weights were moved"
-                gradient = shadow.weight.grad
-                shadow.matrix.grad = None if gradient is None else gradient.flatten(1)
-            self._muon.step()
-            self._adam.step()
-        for parameter in self._clipped:
+        norm = nn.utils.clip_grad_norm_(self._trained, 1.0)
+        broken = ~norm.isfinite()
+        for parameter in self._trained:
+            if parameter.grad is not None:
+                parameter.grad.masked_fill_(broken, 0)
+        self._muon.step()
+        self._adam.step()
+        for parameter in self._trained:
             parameter.grad = None
         return norm
 
@@ -100,9 +147,16 @@ class HybridOptimizer:
         return {"muon": self._muon.state_dict(), "adam": self._adam.state_dict()}
 
     def load_state_dict(self, state: dict) -> None:
-        """Restores what ``state_dict`` returned."""
+        """Restores what ``state_dict`` returned, on this device."""
+        own = [group["lr"] for group in (*self._muon.param_groups, *self._adam.param_groups)]
+        capturable = self._adam.defaults["capturable"]
         self._muon.load_state_dict(state["muon"])
         self._adam.load_state_dict(state["adam"])
+        groups = (*self._muon.param_groups, *self._adam.param_groups)
+        for group, rate in zip(groups, own, strict=True):
+            group["lr"] = rate
+        for group in self._adam.param_groups:
+            group["capturable"] = capturable
 
 
 def rate_factor(stage_progress: float, stage: str, steps_in_stage: int) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -29,12 +30,12 @@ from .objective import quantize_batch
 from .optimizer import WARM_UP_STEPS
 from .prior_inherit import with_quarters
 from .prior_tables import fit_tables
-from .run import BudgetedRun, RunOptions, check_crop
+from .run import BudgetedRun, RunOptions, check_crop, stored
 
 VALIDATION_CROP, VALIDATION_CROPS = 256, 24
 
 DRAWS_PER_BATCH = 2
-"""Steps, each at other N, on crops that were encoded once."""
+"""Updates, each at other N, on crops that were encoded once: a step."""
 
 TABLE_CROPS = 192
 """Training crops, VALIDATION_CROP pixels wide, on which the frequency tables are counted."""
@@ -89,6 +90,7 @@ class PriorTrainingRun(BudgetedRun):
 
     csv_fields = ("loss", "gradient_norm", "levels", "bpp", "bpp_brotli", "ratio")
     log_every = 20
+    graphed = True
 
     def __init__(
         self,
@@ -108,26 +110,25 @@ class PriorTrainingRun(BudgetedRun):
 
     def update(self, share: float) -> dict[str, float]:
         """See ``BudgetedRun``."""
-        latents = self.encode(self.crops.next())
-        for _ in range(DRAWS_PER_BATCH):
-            loss, norm = self._train_step(latents, share)
-        return {"loss": loss, "gradient_norm": norm}
+        warm_up = min(1.0, (self.progress.step + 1) / WARM_UP_STEPS)
+        return self.take_steps("prior", self._step, warm_up * min(1.0, 1.4 * (1 - share) + 0.002))
 
     @torch.no_grad()
-    def encode(self, crops: np.ndarray) -> Pyramid:
-        """uint8 (B, H, W, 3) to latents, float32."""
+    def encode(self, images: Tensor) -> Pyramid:
+        """Centred images (B, 3, H, W) to latents, float32."""
         with self.accelerator.autocast():
-            latents = self.vae.analysis(centred(crops).to(self.device))
+            latents = self.vae.analysis(images.to(self.device))
         return tuple(band.float() for band in latents)
 
-    def _train_step(self, latents: Pyramid, share: float) -> tuple[float, float]:
-        levels = self.draw_levels(len(latents[0]))
-        quantized = quantize_batch(latents, step_for_levels(levels))
-        with self.accelerator.autocast():
-            loss = self.forward(quantized, levels)
-        warm_up = min(1.0, (self.progress.step + 1) / WARM_UP_STEPS)
-        norm = self.descend(loss, warm_up * min(1.0, 1.4 * (1 - share) + 0.002))
-        return loss.item(), norm
+    def _step(self) -> dict[str, Tensor]:
+        latents = self.encode(self.crops.next())
+        for _ in range(DRAWS_PER_BATCH):
+            levels = self.draw_levels(len(latents[0]))
+            quantized = quantize_batch(latents, step_for_levels(levels))
+            with self.accelerator.autocast():
+                loss = self.forward(quantized, levels)
+            norm = self.descend(loss)
+        return {"loss": loss.detach(), "gradient_norm": norm}
 
     def _validation_set(self) -> dict[int, tuple[Pyramid, float, float]]:
         """Per N: integers of the validation crops, Brotli's bits per pixel, and the LL band's."""
@@ -135,10 +136,10 @@ class PriorTrainingRun(BudgetedRun):
         if not large:
             return {}
         crops = centre_crops(large[:VALIDATION_CROPS], VALIDATION_CROP)
-        latents = self.encode(crops)
+        latents = self.encode(centred(crops))
         brotli, sets = coder_by_name("brotli"), {}
         for levels in VALIDATION_LEVELS:
-            step = step_for_levels(torch.full((len(crops),), float(levels)))
+            step = step_for_levels(torch.full((len(crops),), float(levels), device=self.device))
             quantized = quantize_batch(latents, step)
             sizes, lows = [], []
             for index in range(len(crops)):
@@ -169,10 +170,10 @@ class PriorTrainingRun(BudgetedRun):
 
     def export(self) -> Path:
         """Fits the frequency tables and writes the prior as integers; returns its folder."""
-        folder = self.folder / "prior"
-        frozen = exact_network(self.network)
+        folder, network = self.folder / "prior", cast(PriorNetwork, stored(self.network))
+        frozen = exact_network(network)
         frequencies = fit_tables(frozen, tqdm(self._table_samples(), "Fitting tables"))
-        save_prior(self.network, frequencies, folder)
+        save_prior(network, frequencies, folder)
         return folder
 
     def _table_samples(self) -> list[tuple[Pyramid, Tensor]]:

@@ -38,7 +38,7 @@ class ReconstructionRun(BudgetedRun):
     def learn(
         self, forward: Callable[..., tuple[Tensor, Tensor]], when: float | str, factor: float
     ) -> dict[str, float]:
-        """One optimizer step on a fresh batch; returns what the log says of it.
+        """One or more optimizer steps on fresh batches; returns what the log says of the last.
 
         Args:
             forward: takes images, N and ``when``; gives the loss, and (3,) means: bits per
@@ -46,16 +46,23 @@ class ReconstructionRun(BudgetedRun):
             when: the stage or the share of the budget, as the objective wants it.
             factor: on the learning rates.
         """
-        levels = self.draw_levels(self.options.batch)
-        images = centred(self.crops.next()).to(self.device)
-        with self.accelerator.autocast():
-            loss, figures = forward(images, levels, when)
-        norm = self.descend(loss, factor)
-        bpp, quantized, restored = figures.tolist()
-        return {
-            "loss": loss.item(), "gradient_norm": norm, "rate_factor": factor, "bpp": bpp,
-            "psnr_quantized": _psnr(quantized), "psnr_restored": _psnr(restored),
-        }  # fmt: skip
+
+        def step() -> dict[str, Tensor]:
+            levels = self.draw_levels(self.options.batch)
+            images = self.crops.next().to(self.device)
+            with self.accelerator.autocast():
+                loss, figures = forward(images, levels, when)
+            norm = self.descend(loss)
+            bpp, quantized, restored = figures.unbind()
+            return {
+                "loss": loss.detach(), "gradient_norm": norm, "bpp": bpp,
+                "psnr_quantized": quantized, "psnr_restored": restored,
+            }  # fmt: skip
+
+        figures = self.take_steps(str(when), step, factor)
+        for name in ("psnr_quantized", "psnr_restored"):
+            figures[name] = _psnr(figures[name])
+        return {**figures, "rate_factor": factor}
 
     @torch.no_grad()
     def validate(self) -> None:

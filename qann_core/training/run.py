@@ -5,6 +5,7 @@ It runs in one process or many, as accelerate is told; the main one writes and v
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import os
@@ -18,11 +19,11 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import broadcast
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from ..errors import ParameterError
-from .data import CropStream, PhotoSet
+from .data import CropStream, DeviceCrops, PhotoSet
+from .graph import GraphedStep, Step
 from .optimizer import HybridOptimizer
 
 
@@ -51,6 +52,10 @@ class RunOptions:
     validation_minutes: float = 6.0
 
 
+_REPLAYS = 10
+"""Steps that CUDA takes between two looks at the clock and at the loss."""
+
+
 @dataclass
 class Progress:
     """Where a run stands; what a resumed run starts from. Only some runs have stages."""
@@ -68,6 +73,14 @@ def check_crop(crop: int, factor: int) -> None:
             f"The crop is {crop} pixels; it must be a multiple of {factor}, and at least "
             f"{2 * factor}."
         )
+
+
+def stored(network: nn.Module) -> nn.Module:
+    """A copy of a network on the processor, laid out as files have it."""
+    network = copy.deepcopy(network).cpu()
+    for parameter in network.parameters():
+        parameter.data = parameter.data.contiguous()
+    return network
 
 
 class BudgetedRun:
@@ -92,6 +105,9 @@ class BudgetedRun:
     find_unused_parameters = False
     """Whether some steps leave some parameters without a gradient."""
 
+    graphed = False
+    """Whether steps of one kind are all alike, so that on CUDA they are captured as a graph."""
+
     level_range: tuple[int, int]
     """N is drawn log-uniformly between them, per image."""
 
@@ -104,22 +120,30 @@ class BudgetedRun:
         distributed = DistributedDataParallelKwargs(
             find_unused_parameters=self.find_unused_parameters
         )
-        self.accelerator = Accelerator(mixed_precision="bf16", kwargs_handlers=[distributed])
+        self.accelerator = Accelerator(
+            cpu=not torch.cuda.is_available(), mixed_precision="bf16", kwargs_handlers=[distributed]
+        )
         self.device = self.accelerator.device
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True
+            objective = objective.to(self.device)
+            objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Before all that refers to the parameters: it may give them other memory.
         self.forward = self.accelerator.prepare(objective)
         self.objective = objective
         self.optimizer = HybridOptimizer(self.objective)
-        self.average: AveragedModel | None = None
-        if options.ema_decay:
-            average = get_ema_multi_avg_fn(options.ema_decay)
-            self.average = AveragedModel(self.objective, multi_avg_fn=average)
+        self.average = copy.deepcopy(self.objective) if options.ema_decay else None
         self.progress = Progress()
         self._resume()
         seed, process = options.seed + self.progress.step, self.accelerator.process_index
         torch.manual_seed(seed + 1000 * process)
-        self._random = np.random.default_rng(seed + 7)
-        self.crops = CropStream(photos.training, options.crop, options.batch, seed + 7919 * process)
+        self.crops: CropStream | DeviceCrops
+        batches = photos.training, options.crop, options.batch
+        if self.device.type == "cuda":
+            self.crops = DeviceCrops(*batches, self.device)
+        else:
+            self.crops = CropStream(*batches, seed + 7919 * process)
+        self._graphs: dict[str, GraphedStep] = {}
 
     def update(self, share: float) -> dict[str, float]:
         """Takes one or more optimizer steps; returns what the log says of the last one.
@@ -145,7 +169,7 @@ class BudgetedRun:
     @property
     def averaged(self) -> nn.Module:
         """The objective with the averaged weights, or where there are none with the newest."""
-        return self.objective if self.average is None else self.average.module
+        return self.objective if self.average is None else self.average
 
     def run(self) -> None:
         """Trains until the budget is spent; validates and saves now and then, and at the end."""
@@ -172,21 +196,44 @@ class BudgetedRun:
         self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
 
-    def descend(self, loss: Tensor, factor: float) -> float:
-        """One optimizer step at ``factor`` times the learning rates; the gradients' norm."""
+    def take_steps(self, kind: str, step: Step, factor: float) -> dict[str, float]:
+        """Takes one step, or on CUDA so many that waiting for the last one costs little.
+
+        Args:
+            kind: what a graph of the step is kept under.
+            step: see ``Step``.
+            factor: on the learning rates.
+
+        Returns:
+            The figures of the last step.
+        """
+        self.optimizer.scale_rates(factor * self.options.rate)
+        count = 1
+        if self.graphed and self.device.type == "cuda":
+            if kind not in self._graphs:
+                self._graphs[kind] = GraphedStep(step)
+            step, count = self._graphs[kind], _REPLAYS
+        for _ in range(count):
+            figures = step()
+        self.progress.step += count
+        self.progress.steps_in_stage += count
+        return {name: figure.item() for name, figure in figures.items()}
+
+    def descend(self, loss: Tensor) -> Tensor:
+        """One update of the networks and of their average; the gradients' norm, ()."""
         self.accelerator.backward(loss)
-        norm = self.optimizer.step(factor * self.options.rate)
+        norm = self.optimizer.step()
         if self.average is not None:
-            self.average.update_parameters(self.objective)
-        self.progress.step += 1
-        self.progress.steps_in_stage += 1
+            newest = tuple(self.objective.parameters())
+            with torch.no_grad():
+                averaged = tuple(self.average.parameters())
+                torch._foreach_lerp_(averaged, newest, 1 - self.options.ema_decay)
         return norm
 
     def draw_levels(self, count: int) -> Tensor:
         """N for so many images, (B,) float."""
         low, high = np.log(self.level_range)
-        drawn = np.round(np.exp(self._random.uniform(low, high, count)))
-        return torch.tensor(drawn, dtype=torch.float32, device=self.device)
+        return torch.empty(count, device=self.device).uniform_(low, high).exp_().round_()
 
     def report(self, levels: int, text: str, **figures: float) -> None:
         """Logs the figures of a validation at N and prints what they say."""

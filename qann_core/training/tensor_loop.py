@@ -22,7 +22,7 @@ from ..tensor_vae import downsampling_factor, latent_channels
 from .data import PhotoSet, load_photos
 from .optimizer import rate_factor
 from .reconstruction_run import ReconstructionRun
-from .run import RunOptions, check_crop
+from .run import RunOptions, check_crop, stored
 from .tensor_objective import RestorerObjective, TensorObjective, VaeObjective
 
 
@@ -65,7 +65,7 @@ class TensorRun(ReconstructionRun):
 
     def save_networks(self) -> None:
         """Writes the averaged weights to ``model/``."""
-        cast(TensorObjective, self.averaged).save(self.folder / "model")
+        cast(TensorObjective, stored(self.averaged)).save(self.folder / "model")
 
 
 def small_vae(channels: int = 16) -> AutoencoderKL:
