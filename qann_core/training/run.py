@@ -106,7 +106,7 @@ class BudgetedRun:
     """Whether some steps leave some parameters without a gradient."""
 
     graphed = False
-    """Whether steps of one kind are all alike, so that on CUDA they are captured as a graph."""
+    """Whether steps of one kind are all alike, so that one CUDA device has them as a graph."""
 
     level_range: tuple[int, int]
     """N is drawn log-uniformly between them, per image."""
@@ -209,7 +209,9 @@ class BudgetedRun:
         """
         self.optimizer.scale_rates(factor * self.options.rate)
         count = 1
-        if self.graphed and self.device.type == "cuda":
+        # Gradients of several processes are exchanged by the host.
+        alone = self.accelerator.num_processes == 1
+        if self.graphed and alone and self.device.type == "cuda":
             if kind not in self._graphs:
                 self._graphs[kind] = GraphedStep(step)
             step, count = self._graphs[kind], _REPLAYS
