@@ -79,6 +79,21 @@ def test_a_run_trains_logs_saves_and_resumes(tmp_path: Path, photos: PhotoSet) -
     assert resumed.progress.step == 6
 
 
+def test_the_average_of_weights_does_not_lag_behind_a_young_run(
+    tmp_path: Path, photos: PhotoSet
+) -> None:
+    run = TrainingRun(tmp_path, photos, options(ema_decay=0.3), *small_networks())
+    assert run.average is not None
+    expected = [weight.detach().clone() for weight in run.average.parameters()]
+    for step in range(5):  # 1 / 10, 2 / 11, 3 / 12 are kept, and then the decay itself
+        run.update(0.5)
+        newest = list(run.objective.parameters())
+        share = max(9 / (10 + step), 0.7)
+        expected = [a + share * (b.detach() - a) for a, b in zip(expected, newest, strict=True)]
+    for a, b in zip(expected, run.average.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
 def test_a_folder_of_another_run_is_refused(tmp_path: Path, photos: PhotoSet) -> None:
     vae, qann = small_networks()
     TrainingRun(tmp_path, photos, options(steps=1), vae, qann).run()

@@ -35,7 +35,8 @@ class RunOptions:
         minutes: budget, resumed time included; or
         steps: the budget as a number of optimizer steps instead (0: use minutes).
         batch: crops per step and process; crop: their side in pixels.
-        ema_decay: of the weights' average, which is what is validated and saved (0: no average).
+        ema_decay: of the weights' average, which is what is validated and saved (0: no average);
+            less at first, (1 + step) / (10 + step), so that it does not lag behind a young run.
         rate: factor on all learning rates; below one to train trained weights further.
         seed: of crops, N and noise.
         checkpoint_minutes, validation_minutes: from one to the next.
@@ -135,6 +136,7 @@ class BudgetedRun:
         self.average = copy.deepcopy(self.objective) if options.ema_decay else None
         self.progress = Progress()
         self._resume()
+        self._steps = torch.tensor(float(self.progress.step), device=self.device)
         seed, process = options.seed + self.progress.step, self.accelerator.process_index
         torch.manual_seed(seed + 1000 * process)
         self.crops: CropStream | DeviceCrops
@@ -226,11 +228,18 @@ class BudgetedRun:
         self.accelerator.backward(loss)
         norm = self.optimizer.step()
         if self.average is not None:
-            newest = tuple(self.objective.parameters())
-            with torch.no_grad():
-                averaged = tuple(self.average.parameters())
-                torch._foreach_lerp_(averaged, newest, 1 - self.options.ema_decay)
+            self._follow(self.average)
         return norm
+
+    @torch.no_grad()
+    def _follow(self, average: nn.Module) -> None:
+        """Moves the average towards the newest weights; the step is counted where they are."""
+        share = (9 / (10 + self._steps)).clamp_min(1 - self.options.ema_decay)
+        averaged = tuple(average.parameters())
+        moves = torch._foreach_sub(tuple(self.objective.parameters()), averaged)
+        torch._foreach_mul_(moves, share)
+        torch._foreach_add_(averaged, moves)
+        self._steps += 1
 
     def draw_levels(self, count: int) -> Tensor:
         """N for so many images, (B,) float."""
