@@ -43,7 +43,7 @@ def compress(
             a small file and a coarse picture; 24 is about 0.1 and 96 about 0.4 bits per pixel.
         model: Name of a bundled model; "default" is the best one.
         coder: Entropy coder: "brotli", or another that the model has.
-        optimise: Whether the encoder may take some seconds a megapixel more, for about 8 % fewer
+        optimise: Whether the encoder may take some seconds a megapixel more, for about 6 % fewer
             bytes at the same quality; for photos of at most 3 megapixels.
 
     Returns:
@@ -89,7 +89,7 @@ def compare(
         levels: N, the number of distinct values kept, a whole number from 16 to 512.
         model: Name of a bundled model; "default" is the best one.
         coder: Entropy coder: "brotli", or another that the model has.
-        optimise: Whether the encoder may take some seconds a megapixel more, for about 8 % fewer
+        optimise: Whether the encoder may take some seconds a megapixel more, for about 6 % fewer
             bytes at the same quality; for photos of at most 3 megapixels.
 
     Returns:

@@ -6,18 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from test_training import small_networks
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from qann_core.prior import PriorNetwork
-from qann_core.restoration import QannUNet
 from qann_core.training.data import CropStream, DeviceCrops
 from qann_core.training.objective import Objective
 from qann_core.training.optimizer import StackedMuon, orthogonalised
 from qann_core.training.prior_loop import PriorObjective
 from qann_core.training.run import stored
-from qann_core.vae import WaveletVAE
 
 
 class HostTransfers(TorchDispatchMode):
@@ -36,18 +35,13 @@ class HostTransfers(TorchDispatchMode):
         return out
 
 
-def networks() -> tuple[WaveletVAE, QannUNet, PriorNetwork]:
-    torch.manual_seed(0)
-    return (
-        WaveletVAE((8, 8, 8, 8), (1, 1), (8, 8, 8, 8), (0, 1)),
-        QannUNet(widths=(8, 8, 8, 16), embedding_channels=16, attention_heads=2),
-        PriorNetwork((8, 8, 8, 8), (1, 1, 1, 1)),
-    )
+def small_prior() -> PriorNetwork:
+    return PriorNetwork((8, 8, 8, 8), (1, 1, 1, 1))
 
 
 @pytest.mark.parametrize("stage", ["joint", "finish"])
 def test_a_step_can_be_captured(stage: str) -> None:
-    objective = Objective(*networks()).to("meta")
+    objective = Objective(*small_networks(), small_prior()).to("meta")
     images = torch.empty(2, 3, 64, 64, device="meta")
     with HostTransfers() as transfers:
         loss, _ = objective(images, torch.full((2,), 64.0, device="meta"), stage)
@@ -56,8 +50,8 @@ def test_a_step_can_be_captured(stage: str) -> None:
 
 
 def test_a_step_of_the_prior_can_be_captured() -> None:
-    objective = PriorObjective(networks()[2]).to("meta")
-    latents = networks()[0].to("meta").analysis(torch.empty(2, 3, 64, 64, device="meta"))
+    objective = PriorObjective(small_prior()).to("meta")
+    latents = small_networks()[0].to("meta").analysis(torch.empty(2, 3, 64, 64, device="meta"))
     with HostTransfers() as transfers:
         objective(latents, torch.full((2,), 64.0, device="meta")).backward()
     assert transfers.found == []
