@@ -74,7 +74,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css_paths": HERE / "page.css",
-        "js": (HERE / "page.js").read_text(),
+        "js": (HERE / "page.js").read_text(encoding="utf-8"),
         "max_file_size": "30mb",
         "mcp_server": True,
         "footer_links": ["api", "settings"],

@@ -37,7 +37,10 @@ class Credit:
 @cache
 def credits() -> tuple[Credit, ...]:
     """All bundled photos, in the order of the gallery."""
-    return tuple(Credit(**entry) for entry in json.loads((EXAMPLES / "credits.json").read_text()))
+    return tuple(
+        Credit(**entry)
+        for entry in json.loads((EXAMPLES / "credits.json").read_text(encoding="utf-8"))
+    )
 
 
 def credit_of(name: str) -> Credit:

@@ -17,12 +17,14 @@ TEXTS = (ROOT / "README.md", *sorted((ROOT / "assets" / "models").glob("*/MODEL_
 
 def main() -> None:
     """Rewrites the texts where their tables differ."""
-    document = json.loads((ROOT / "assets" / "benchmarks" / "kodak.json").read_text())
+    document = json.loads(
+        (ROOT / "assets" / "benchmarks" / "kodak.json").read_text(encoding="utf-8")
+    )
     for path in TEXTS:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         filled = fill_in(text, document)
         if filled != text:
-            path.write_text(filled)
+            path.write_text(filled, encoding="utf-8")
         print(f"{path.relative_to(ROOT)}: {'changed' if filled != text else 'up to date'}")
 
 

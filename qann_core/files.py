@@ -38,7 +38,7 @@ def listed_paths(file: Path | None) -> list[Path]:
     """The paths in a text file, one a line; none without a file."""
     if file is None:
         return []
-    return [Path(line) for line in file.read_text().splitlines() if line.strip()]
+    return [Path(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def check_target(path: Path, force: bool) -> None:

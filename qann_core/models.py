@@ -65,7 +65,7 @@ def models_folder() -> Path:
 def bundled_models() -> tuple[ModelInfo, ...]:
     """All bundled models, by name."""
     files = sorted(models_folder().glob("*/model.json"))
-    return tuple(ModelInfo(**json.loads(file.read_text())) for file in files)
+    return tuple(ModelInfo(**json.loads(file.read_text(encoding="utf-8"))) for file in files)
 
 
 def model_by_id(identifier: str) -> ModelInfo:
@@ -159,7 +159,7 @@ def vae_class(folder: Path) -> str:
     """
     file = _vae_folder(folder) / CONFIG
     try:
-        return str(json.loads(file.read_text())["_class_name"])
+        return str(json.loads(file.read_text(encoding="utf-8"))["_class_name"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{file} is not the configuration of a diffusers VAE.") from error
 
@@ -263,7 +263,7 @@ def _checked_digest(folder: Path, names: Sequence[str]) -> str:
     """The digest of the files; ModelError where ``model.json`` names another."""
     identifier = folder_digest(folder, names)
     manifest = folder / "model.json"
-    if manifest.exists() and json.loads(manifest.read_text())["id"] != identifier:
+    if manifest.exists() and json.loads(manifest.read_text(encoding="utf-8"))["id"] != identifier:
         raise ModelError(f"The weights in {folder} are not those that its model.json names.")
     return identifier
 
@@ -299,12 +299,12 @@ def export_model(networks: Path, folder: Path, summary: str) -> ModelInfo:
         source, target = networks / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.suffix == ".json":
-            config = json.loads(source.read_text())
+            config = json.loads(source.read_text(encoding="utf-8"))
             config.pop("_name_or_path", None)  # where diffusers found it: a path of this machine
-            target.write_text(json.dumps(config, indent=2) + "\n")
+            target.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         else:
             tensors = {key: tensor.half() for key, tensor in load_file(source).items()}
             target.write_bytes(save(tensors, metadata={"format": "pt"}))
     info = ModelInfo(folder.name, folder_digest(folder), summary)
-    (folder / "model.json").write_text(json.dumps(asdict(info), indent=2) + "\n")
+    (folder / "model.json").write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
     return info

@@ -81,7 +81,7 @@ def save_prior(network: PriorNetwork, frequencies: np.ndarray, folder: Path) -> 
     shape = _shape(network)
     answer = known_answer(_network(shape, tensors))
     config = {"_class_name": "PriorNetwork", **shape, "known_answer": answer}
-    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def exact_network(network: PriorNetwork) -> PriorNetwork:

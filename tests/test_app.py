@@ -420,7 +420,7 @@ def test_client_gets_the_sentence_of_an_error(client, photo_file, levels):
 
 def test_client_sending_no_image_is_told(client, tmp_path):
     path = tmp_path / "notes.txt"
-    path.write_text("no picture")
+    path.write_text("no picture", encoding="utf-8")
     with pytest.raises(Exception, match="not an image"):
         client.predict(handle_file(path), 90, api_name="/compress")
 

@@ -77,11 +77,14 @@ def out(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def lines(out: Path) -> dict[str, list[str]]:
-    return {path.stem: path.read_text().splitlines() for path in (out / "pair-points").iterdir()}
+    return {
+        path.stem: path.read_text(encoding="utf-8").splitlines()
+        for path in (out / "pair-points").iterdir()
+    }
 
 
 def test_writes_all_results(out: Path) -> None:
-    document = json.loads((out / "pair.json").read_text())
+    document = json.loads((out / "pair.json").read_text(encoding="utf-8"))
     assert document["images"] == 2 and document["threads"] == 1
     assert [row["levels"] for row in document["mean"]] == list(LEVELS)
     assert all(row["psnr_restored"] != row["psnr_quantized"] for row in document["mean"])
@@ -95,12 +98,12 @@ def test_writes_all_results(out: Path) -> None:
     assert "libjpeg-turbo" in document["curves"][-3]["software"]
     for ending in ("psnr", "ssim", "ms-ssim", "quantizers"):
         assert (out / f"pair-{ending}.png").read_bytes()[:4] == b"\x89PNG"
-    text = (out / "pair.md").read_text()
+    text = (out / "pair.md").read_text(encoding="utf-8")
     assert levels_table(document) in text and deltas_table(document) in text
 
 
 def test_the_document_is_the_mean_of_the_points(out: Path) -> None:
-    document = json.loads((out / "pair.json").read_text())
+    document = json.loads((out / "pair.json").read_text(encoding="utf-8"))
     rows = list(csv.DictReader((out / "pair.csv").open()))
     qualities = peer_by_name("jpeg").sweep
     own = [c["name"] for c in document["curves"] if c["group"] == "codec"]
@@ -128,7 +131,9 @@ def test_results_are_kept_and_nothing_is_measured_twice(
     assert "pair.json exists already; use --force" in capsys.readouterr().err
     assert benchmark(folder, out, "--peers", "jpeg", "--variants", "--force") == 0
     assert lines(out) == before
-    assert list(json.loads((out / "pair.json").read_text())["bd_rate_psnr"]) == ["jpeg"]
+    assert list(json.loads((out / "pair.json").read_text(encoding="utf-8"))["bd_rate_psnr"]) == [
+        "jpeg"
+    ]
 
 
 def test_an_interrupted_run_goes_on(folder: Path, tmp_path: Path) -> None:
@@ -138,8 +143,8 @@ def test_an_interrupted_run_goes_on(folder: Path, tmp_path: Path) -> None:
     plan = make_plan(images, selection, tmp_path, (), jobs, 1)
     first = run(plan, lambda _: None)
     file = tmp_path / "jpeg.jsonl"
-    kept, cut = file.read_text().splitlines()
-    file.write_text(kept + "\n" + cut[:40])
+    kept, cut = file.read_text(encoding="utf-8").splitlines()
+    file.write_text(kept + "\n" + cut[:40], encoding="utf-8")
     done: list[str] = []
     second = run(plan, done.append)
     assert done == ["jpeg"], "one image of one codec was missing"
@@ -212,7 +217,7 @@ class TestStore:
             replace(self.record, threads=2, digest="d2"),
         ):
             append_record(path, other)
-        path.write_text(path.read_text() + '{"identity": "me", "thr')
+        path.write_text(path.read_text(encoding="utf-8") + '{"identity": "me", "thr')
         append_record(path, replace(self.record, digest="d3"))
         assert list(read_records(path, "me", 1, ())) == ["d0", "d3"]
         assert read_records(path, "me", 1, ())["d0"] == self.record
@@ -343,7 +348,9 @@ class TestPublished:
         assert published_for(["a", "b"]) is None
 
     def test_stored_curves(self) -> None:
-        values = json.loads((benchmarks_folder() / "kodak-published.json").read_text())
+        values = json.loads(
+            (benchmarks_folder() / "kodak-published.json").read_text(encoding="utf-8")
+        )
         published = read_published(values)
         assert "CompressAI" in published.source
         curves = {curve.label: curve for curve in published.curves}

@@ -122,19 +122,19 @@ def test_evaluate_writes_table_json_and_csv(
     levels = [32, 64, 96, 192, 384]
     assert run("evaluate", folder, "--levels", *levels, "--peers", "jpeg", "--json", out,
                "--csv", table) == 0  # fmt: skip
-    result = json.loads(out.read_text())
+    result = json.loads(out.read_text(encoding="utf-8"))
     assert result["images"] == 1
     assert [row["levels"] for row in result["mean"]] == levels
     assert all(row["psnr_restored"] > row["psnr_quantized"] for row in result["mean"])
     assert result["per_image"][0]["image"] == "photo.png"
     assert isinstance(result["bd_rate_psnr"]["jpeg"], float)
-    assert len(table.read_text().splitlines()) > 10
+    assert len(table.read_text(encoding="utf-8").splitlines()) > 10
     assert "| BD-rate" in capsys.readouterr().out
 
 
 def test_the_module_is_the_command_and_starts_without_torch(tmp_path: Path) -> None:
     blocked = tmp_path / "torch.py"
-    blocked.write_text("raise ImportError('torch must not be imported for this')")
+    blocked.write_text("raise ImportError('torch must not be imported for this')", encoding="utf-8")
     (tmp_path / "empty.qann").write_bytes(b"")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     prior_file = Path(__file__).parent / "golden" / "prior-flat.qann"

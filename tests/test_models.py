@@ -48,8 +48,8 @@ def test_damaged_weights_are_an_error_that_names_the_folder(tmp_path: Path) -> N
     with pytest.raises(ModelError, match=r"model\.json"):
         Codec.load(folder)
     manifest = folder / "model.json"
-    facts = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps({**facts, "id": models.folder_digest(folder)}))
+    facts = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps({**facts, "id": models.folder_digest(folder)}), encoding="utf-8")
     with pytest.raises(ModelError, match="cannot be loaded"):
         Codec.load(folder)
 

@@ -367,8 +367,10 @@ def test_weights_whose_sums_could_overflow_are_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_order_of_passes_is_refused(tmp_path: Path) -> None:
     shutil.copy(QUARTERS / prior_weights.WEIGHTS, tmp_path)
-    config = json.loads((QUARTERS / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps(config | {"order": "random"}))
+    config = json.loads((QUARTERS / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "config.json").write_text(
+        json.dumps(config | {"order": "random"}), encoding="utf-8"
+    )
     with pytest.raises(ModelError, match="no order of passes named 'random'"):
         load_prior(tmp_path)
 
@@ -385,9 +387,9 @@ def test_incomplete_weights_are_refused(tmp_path: Path, missing: str) -> None:
 
 def test_a_network_out_of_all_proportion_is_refused(tmp_path: Path) -> None:
     shutil.copy(TINY / prior_weights.WEIGHTS, tmp_path)
-    config = json.loads((TINY / "config.json").read_text())
+    config = json.loads((TINY / "config.json").read_text(encoding="utf-8"))
     config["channels"] = [10**6] * 4
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(ModelError, match="out of range"):
         load_prior(tmp_path)
 

@@ -12,12 +12,12 @@ from qann_core.benchmark.tables import TABLES, deltas_table, fill_in, levels_tab
 from qann_core.models import model_by_id
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 CARDS = sorted((ROOT / "assets" / "models").glob("*/MODEL_CARD.md"))
 FILLED = [card for card in CARDS if card.parent.name != "first"]
 """Cards of the models in the stored benchmark; that of the first keeps the figures of its day."""
 BENCHMARKS = ROOT / "assets" / "benchmarks"
-STORED = json.loads((BENCHMARKS / "kodak.json").read_text())
+STORED = json.loads((BENCHMARKS / "kodak.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +28,13 @@ def points() -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", *FILLED], ids=lambda path: path.parent.name)
 def test_tables_are_those_of_the_stored_benchmark(path: Path) -> None:
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert any(f"<!-- {name} table -->" in text for name in TABLES)
     assert fill_in(text, STORED) == text, "run `python benchmarks/readme.py`"
 
 
 def test_the_report_is_of_the_stored_benchmark() -> None:
-    report = (BENCHMARKS / "kodak.md").read_text()
+    report = (BENCHMARKS / "kodak.md").read_text(encoding="utf-8")
     assert levels_table(STORED) in report and deltas_table(STORED) in report
     for chart in re.findall(r"!\[.*?\]\((.*?)\)", report):
         assert (BENCHMARKS / chart).read_bytes()[:4] == b"\x89PNG"
@@ -68,7 +68,9 @@ def test_jpeg_measures_as_published(points: list[dict[str, str]]) -> None:
 
     Today's libjpeg-turbo decodes about 0.1 dB better than theirs did.
     """
-    published = json.loads((BENCHMARKS / "kodak-published.json").read_text())["curves"][0]
+    published = json.loads((BENCHMARKS / "kodak-published.json").read_text(encoding="utf-8"))[
+        "curves"
+    ][0]
     assert published["label"] == "JPEG"
     checked = 0
     for quality in range(5, 100, 5):
@@ -112,6 +114,6 @@ def test_the_true_n_beats_a_wrong_one(points: list[dict[str, str]], wrong: str) 
 def test_the_space_installs_the_gradio_it_names() -> None:
     version = re.search(r"^sdk_version: (\S+)$", README, re.MULTILINE)
     assert version is not None
-    requirements = (ROOT / "requirements.txt").read_text()
+    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     assert f"gradio[mcp]=={version[1]}\n" in requirements
     assert re.search(r"^torch==[\d.]+$", requirements, re.MULTILINE)

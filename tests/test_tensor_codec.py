@@ -276,11 +276,13 @@ def test_weights_that_cannot_be_used_are_named(vae_folder: Path, tmp_path: Path)
         load_codec(pickled)
     other = tmp_path / "other"
     shutil.copytree(vae_folder, other)
-    config = json.loads((other / "config.json").read_text())
-    (other / "config.json").write_text(json.dumps({**config, "_class_name": "VQModel"}))
+    config = json.loads((other / "config.json").read_text(encoding="utf-8"))
+    (other / "config.json").write_text(
+        json.dumps({**config, "_class_name": "VQModel"}), encoding="utf-8"
+    )
     with pytest.raises(ModelError, match="VQModel"):
         load_codec(other)
-    (other / "config.json").write_text("[]")
+    (other / "config.json").write_text("[]", encoding="utf-8")
     with pytest.raises(ModelError, match="configuration"):
         load_codec(other)
     misfit = tmp_path / "misfit"
@@ -351,7 +353,7 @@ def test_training_a_vae_then_its_restorer(tmp_path: Path, examples: Path) -> Non
     codec = load_codec(model)
     assert isinstance(codec, TensorCodec)
     assert codec.restores
-    assert str(tmp_path) not in (model / "vae" / "config.json").read_text()
+    assert str(tmp_path) not in (model / "vae" / "config.json").read_text(encoding="utf-8")
     weights = torch.load(restorer_run / "state.pt", weights_only=True)["objective"]
     assert torch.equal(weights[name], second["average"][name]), "the VAE is frozen"
     assert weights["qann.unet.heads.0.weight"].abs().max() > 0, "the restorer is trained"

@@ -55,7 +55,7 @@ def published_for(digests: Iterable[str]) -> Published | None:
     """What was published for exactly these images; None for any other set."""
     wanted = image_set(digests)
     for path in sorted(benchmarks_folder().glob("*-published.json")):
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding="utf-8"))
         if values["image_set"] == wanted:
             return read_published(values)
     return None

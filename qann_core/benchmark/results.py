@@ -207,7 +207,7 @@ def _processor() -> str:
     """The processor's name and number of cores, as far as the system tells."""
     name = platform.processor() or platform.machine()
     facts = Path("/proc/cpuinfo")
-    for line in facts.read_text().splitlines() if facts.exists() else ():
+    for line in facts.read_text(encoding="utf-8").splitlines() if facts.exists() else ():
         if line.startswith("model name"):
             name = line.partition(":")[2].strip()
             break

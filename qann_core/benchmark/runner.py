@@ -151,7 +151,7 @@ class _Workers:
     def _follow(self, subject: Subject, task: Task) -> None:
         threads = str(self._plan.threads)
         environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, threads)}
-        with tempfile.TemporaryFile("w+") as errors:
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
             with self._lock:
                 if self._stopped:
                     return

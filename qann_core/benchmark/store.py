@@ -64,7 +64,7 @@ def read_records(
     short by a killed run are passed over.
     """
     records: dict[str, Record] = {}
-    for line in path.read_text().splitlines() if path.exists() else ():
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
             record = Record.from_line(line)
         except (ValueError, KeyError, TypeError, AttributeError):

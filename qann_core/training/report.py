@@ -13,7 +13,7 @@ def draw_curves(log: Path, picture: Path, restores: bool = True) -> None:
     Quality is the restoration gain, restored minus quantized PSNR in dB, or for a run without
     restoration the PSNR itself; time is in minutes of training.
     """
-    with log.open() as file:
+    with log.open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["levels"]]
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     FigureCanvasAgg(figure)

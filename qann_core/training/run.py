@@ -277,7 +277,7 @@ class BudgetedRun:
                 ) from error
         elif self.accelerator.is_main_process:
             options = json.dumps(asdict(self.options), indent=2)
-            (self.folder / "options.json").write_text(options + "\n")
+            (self.folder / "options.json").write_text(options + "\n", encoding="utf-8")
 
     def _parts(self) -> dict[str, Any]:
         """What has a state of its own."""

@@ -49,7 +49,9 @@ def start_demo(folder: Path, root: Path = ROOT) -> tuple[subprocess.Popen[bytes]
                 break
             time.sleep(0.25)
     server.kill()
-    raise RuntimeError("The demo did not start:\n" + (folder / "demo.log").read_text())
+    raise RuntimeError(
+        "The demo did not start:\n" + (folder / "demo.log").read_text(encoding="utf-8")
+    )
 
 
 @pytest.fixture(scope="session")

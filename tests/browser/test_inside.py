@@ -160,8 +160,8 @@ def test_the_notebook_downloads(open_page, photo):
     with page.expect_download() as event:
         page.click("#notebook")
     assert event.value.suggested_filename == "tutorial.ipynb"
-    stored = json.loads((ROOT / "assets" / "tutorial.ipynb").read_text())
-    assert json.loads(Path(event.value.path()).read_text()) == stored
+    stored = json.loads((ROOT / "assets" / "tutorial.ipynb").read_text(encoding="utf-8"))
+    assert json.loads(Path(event.value.path()).read_text(encoding="utf-8")) == stored
 
 
 def test_phone_shows_every_stage_without_scrolling_sideways(open_page, photo):

@@ -199,7 +199,7 @@ def test_curves_run_cancelled_and_finished(open_page, photo):
     assert "%" in page.locator("#bd-table").inner_text()
     with page.expect_download() as event:
         page.get_by_text("Points as CSV").click()
-    lines = Path(event.value.path()).read_text().splitlines()
+    lines = Path(event.value.path()).read_text(encoding="utf-8").splitlines()
     assert len(lines) == 1 + page.evaluate(value)
 
 
@@ -242,7 +242,7 @@ def test_refuses_what_is_no_photo_and_goes_on(open_page, photo, tmp_path):
     upload(page, photo)
     wait_for_photo(page, "leaves")
     shown = page.locator(CARDS).inner_text()
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no picture", encoding="utf-8")
     (tmp_path / "truncated.png").write_bytes(photo.read_bytes()[:2000])
     _huge_png(tmp_path / "huge.png")
     (tmp_path / "long.png").write_bytes(photo.read_bytes() + bytes(32_000_000))
