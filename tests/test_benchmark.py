@@ -12,7 +12,7 @@ from matplotlib.colors import is_color_like
 from PIL import Image
 from test_metrics import photo_like
 
-from qann_core import QannError, cli_benchmark
+from qann_core import QannError
 from qann_core.benchmark import store
 from qann_core.benchmark.figures import draw
 from qann_core.benchmark.published import (
@@ -37,6 +37,7 @@ from qann_core.benchmark.tables import (
 )
 from qann_core.benchmark.worker import Task
 from qann_core.charts import MEASURES, comparison, style
+from qann_core.cli import benchmark as cli_benchmark
 from qann_core.cli import main
 from qann_core.deltas import bd_rate
 from qann_core.models import coder_names, resolve_folder

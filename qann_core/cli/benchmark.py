@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import ParameterError
+from ..errors import ParameterError
+from .options import DEFAULT_LEVELS
 
 if TYPE_CHECKING:
-    from .benchmark.results import Benchmark
-    from .benchmark.runner import Plan
+    from ..benchmark.results import Benchmark
+    from ..benchmark.runner import Plan
 
 _MEASURES = ("psnr", "ssim", "ms_ssim", "ssimulacra2")
 _VARIANTS = ("told", "daq", "rq")
 
 
-def add_benchmark(commands: argparse._SubParsersAction, default_levels: Sequence[int]) -> None:
+def add_benchmark(commands: argparse._SubParsersAction) -> None:
     """Adds the command."""
     parser = commands.add_parser(
         "benchmark",
@@ -36,7 +36,7 @@ def add_benchmark(commands: argparse._SubParsersAction, default_levels: Sequence
     parser.add_argument("--metrics", nargs="+", default=_MEASURES[:3], choices=_MEASURES)
     parser.add_argument("--model", nargs="+", default=["default"], metavar="MODEL",
                         help="bundled models or folders; the first is the main one")  # fmt: skip
-    parser.add_argument("--levels", type=int, nargs="+", default=default_levels, metavar="N")
+    parser.add_argument("--levels", type=int, nargs="+", default=DEFAULT_LEVELS, metavar="N")
     parser.add_argument("--effort", type=int, nargs="*", default=(), metavar="PASSES",
                         help="the main model with optimised quantization, too")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1, help="processes at once; default 1")
@@ -48,11 +48,11 @@ def add_benchmark(commands: argparse._SubParsersAction, default_levels: Sequence
 def _benchmark(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from .benchmark.published import published_for
-    from .benchmark.results import Benchmark
-    from .benchmark.runner import run
-    from .benchmark.subjects import subjects
-    from .files import check_target
+    from ..benchmark.published import published_for
+    from ..benchmark.results import Benchmark
+    from ..benchmark.runner import run
+    from ..benchmark.subjects import subjects
+    from ..files import check_target
 
     plan, name = _plan(options)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -78,13 +78,13 @@ def _benchmark(options: argparse.Namespace) -> None:
 
 def _plan(options: argparse.Namespace) -> tuple[Plan, str]:
     """The plan, and the name of its results."""
-    from .benchmark.runner import make_plan
-    from .benchmark.subjects import Selection
-    from .files import find_images
-    from .models import models_folder
-    from .optimised_quantization import check_effort
-    from .peers import available_peers
-    from .quantization import check_levels
+    from ..benchmark.runner import make_plan
+    from ..benchmark.subjects import Selection
+    from ..files import find_images
+    from ..models import models_folder
+    from ..optimised_quantization import check_effort
+    from ..peers import available_peers
+    from ..quantization import check_levels
 
     if "psnr" not in options.metrics:
         raise ParameterError("The metrics must include psnr, which the stored results rest on.")
@@ -106,11 +106,11 @@ def _plan(options: argparse.Namespace) -> tuple[Plan, str]:
 
 def _write(benchmark: Benchmark, folder: Path, name: str) -> None:
     """Writes the document, the points, the charts and the report, and prints the tables."""
-    from .benchmark.figures import draw
-    from .benchmark.results import to_csv, to_document
-    from .benchmark.tables import cost_table, deltas_table, levels_table, report
-    from .charts import png
-    from .images import write_bytes_atomically
+    from ..benchmark.figures import draw
+    from ..benchmark.results import to_csv, to_document
+    from ..benchmark.tables import cost_table, deltas_table, levels_table, report
+    from ..charts import png
+    from ..images import write_bytes_atomically
 
     document = to_document(benchmark)
     files = {f"{name}.json": json.dumps(document, indent=1, allow_nan=False).encode() + b"\n"}

@@ -1,64 +1,29 @@
-"""The ``qann`` command: compress, decompress, info, evaluate, benchmark, train and export.
-
-Bad input is one sentence on stderr and exit status 2. torch and diffusers take seconds to import,
-so each is imported only by the command that needs it.
-"""
+"""The commands for single files: ``qann compress``, ``decompress`` and ``info``."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __version__
-from .cli_benchmark import add_benchmark
-from .cli_training import add_training
-from .entropy import CODER_NAMES
-from .errors import ParameterError, QannError
-from .limits import MAX_EFFORT, MAX_LEVELS, MAX_TENSOR_LEVELS, MIN_LEVELS, MIN_TENSOR_LEVELS
+from ..errors import ParameterError
+from ..limits import MAX_EFFORT, MAX_LEVELS, MAX_TENSOR_LEVELS, MIN_LEVELS, MIN_TENSOR_LEVELS
+from .options import add_coder, add_common
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .codec import AnyCodec
-
-DEFAULT_LEVELS = (32, 48, 64, 96, 128, 192, 256)
+    from ..codec import AnyCodec
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    options = _parser().parse_args(arguments)
-    try:
-        options.run(options)
-    except QannError as error:
-        print(f"qann: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"qann: {error.strerror or error}: {error.filename or ''}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("qann: interrupted", file=sys.stderr)
-        return 130
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="qann", description="A lossy image codec with a restoration network that knows N."
-    )
-    parser.add_argument("--version", action="version", version=f"qann {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def add_files(commands: argparse._SubParsersAction) -> None:
+    """Adds the commands to the command line's parser."""
     _add_compress(commands)
     _add_decompress(commands)
     _add_info(commands)
-    _add_evaluate(commands)
-    add_benchmark(commands, DEFAULT_LEVELS)
-    add_training(commands)
-    return parser
 
 
 def _add_compress(commands: argparse._SubParsersAction) -> None:
@@ -84,8 +49,8 @@ def _add_compress(commands: argparse._SubParsersAction) -> None:
         help=f"0 to {MAX_EFFORT} passes of rate-distortion optimisation: smaller files, decoded as"
         " any other, each pass taking the time of three or four decodings; default 0, try 4",
     )
-    _add_coder(parser)
-    _add_common(parser)
+    add_coder(parser)
+    add_common(parser)
     parser.set_defaults(run=_compress)
 
 
@@ -106,43 +71,16 @@ def _add_info(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_info)
 
 
-def _add_evaluate(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("evaluate", help="rate and distortion over a folder of images")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--levels", type=int, nargs="+", default=DEFAULT_LEVELS, metavar="N")
-    parser.add_argument("--peers", nargs="*", default=["jpeg", "webp", "avif"], metavar="CODEC")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="also write JSON")
-    parser.add_argument("--csv", type=Path, metavar="OUT", help="also write CSV, a line a point")
-    _add_coder(parser)
-    _add_common(parser)
-    parser.set_defaults(run=_evaluate)
-
-
-def _add_coder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--coder", choices=tuple(CODER_NAMES.values()), help="entropy coder; by default Brotli"
-    )
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model",
-        default="default",
-        help="a bundled model, a model folder, a diffusers VAE's folder, or hub:OWNER/NAME",
-    )
-    parser.add_argument("--force", action="store_true", help="overwrite existing files")
-
-
 def _compress(options: argparse.Namespace) -> None:
-    from .files import check_target
-    from .images import read_image, write_bytes_atomically
+    from ..files import check_target
+    from ..images import read_image, write_bytes_atomically
 
     check_target(options.output, options.force)
     loaded = read_image(options.image)
     for notice in loaded.notices:
         print(f"note: {notice}", file=sys.stderr)
 
-    from .codec import TensorCodec, load_codec
+    from ..codec import TensorCodec, load_codec
 
     codec = load_codec(options.model, options.coder)
     if isinstance(codec, TensorCodec) and not codec.restores:
@@ -166,7 +104,7 @@ def _search(
 ) -> tuple[bytes, int]:
     from tqdm import tqdm
 
-    from .search import levels_for_bpp, levels_for_psnr
+    from ..search import levels_for_bpp, levels_for_psnr
 
     with tqdm(desc="Searching N", unit=" tries", leave=False) as bar:
         if options.bpp is not None:
@@ -175,13 +113,13 @@ def _search(
 
 
 def _decompress(options: argparse.Namespace) -> None:
-    from .files import check_target
-    from .images import write_image
+    from ..files import check_target
+    from ..images import write_image
 
     check_target(options.output, options.force)
     data = _read_limited(options.file)
 
-    from .codec import decompress, load_codec
+    from ..codec import decompress, load_codec
 
     restore = not options.no_restore
     if options.model is None:
@@ -194,8 +132,8 @@ def _decompress(options: argparse.Namespace) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
-    from .bitstream import read_header
-    from .models import bundled_models
+    from ..bitstream import read_header
+    from ..models import bundled_models
 
     header = read_header(_read_limited(options.file))
     names = {info.id: info.name for info in bundled_models()}
@@ -212,39 +150,10 @@ def _info(options: argparse.Namespace) -> None:
     print(f"container    version {header.version}")
 
 
-def _evaluate(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
-    from .codec import load_codec
-    from .files import check_target, find_images
-    from .images import read_image, write_bytes_atomically
-    from .peers import peer_by_name
-    from .quantization import check_levels
-    from .rate_distortion import evaluate
-
-    for path in (options.json, options.csv):
-        if path is not None:
-            check_target(path, options.force)
-    peers = [peer_by_name(name) for name in options.peers]
-    paths = find_images([options.folder])
-    codec = load_codec(options.model, options.coder)
-    limits = codec.min_levels, codec.max_levels
-    levels = [check_levels(n, *limits) for n in sorted(set(options.levels))]
-    total = len(paths) * (2 * len(levels) + sum(len(peer.sweep) for peer in peers))
-    with tqdm(total=total, desc="Evaluating", unit=" points") as bar:
-        images = ((path.name, read_image(path).pixels) for path in paths)
-        evaluation = evaluate(codec, images, levels, peers, lambda *_: bar.update())
-    print(evaluation.to_table(), end="")
-    if options.json is not None:
-        write_bytes_atomically(options.json, evaluation.to_json().encode(), options.force)
-    if options.csv is not None:
-        write_bytes_atomically(options.csv, evaluation.to_csv().encode(), options.force)
-
-
 def _read_limited(path: Path) -> bytes:
     """The bytes of a .qann file, refusing one that is larger than any can be."""
-    from .bitstream import HEADER_BYTES
-    from .limits import MAX_PAYLOAD
+    from ..bitstream import HEADER_BYTES
+    from ..limits import MAX_PAYLOAD
 
     limit = HEADER_BYTES + MAX_PAYLOAD
     with path.open("rb") as file:

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import ParameterError
-from .files import listed_paths
+from ..errors import ParameterError
+from ..files import listed_paths
 
 
 def add_training(commands: argparse._SubParsersAction) -> None:
@@ -100,7 +100,7 @@ def _train(options: argparse.Namespace) -> None:
         _train_restorer(options)
         return
     with _training_extra():
-        from .training.loop import TrainingOptions, train
+        from ..training.loop import TrainingOptions, train
     stages = ("skeleton_share", "finish_share", "rate", "compile")
     settings = TrainingOptions(**_settings(options, "steps", *stages))
     exclude, with_prior = listed_paths(options.exclude), options.learned_prior
@@ -108,10 +108,10 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _train_prior(options: argparse.Namespace) -> None:
-    from .models import resolve_folder
+    from ..models import resolve_folder
 
     with _training_extra():
-        from .training.prior_loop import PriorOptions, train_prior
+        from ..training.prior_loop import PriorOptions, train_prior
     settings = PriorOptions(**_settings(options, "rate"))
     model, exclude = resolve_folder(options.model), listed_paths(options.exclude)
     folder = train_prior(options.folders, model, options.out, settings, options.init, exclude)
@@ -120,7 +120,7 @@ def _train_prior(options: argparse.Namespace) -> None:
 
 def _train_vae(options: argparse.Namespace) -> None:
     with _training_extra():
-        from .training.tensor_loop import TensorOptions, train_vae
+        from ..training.tensor_loop import TensorOptions, train_vae
     settings = TensorOptions(**_settings(options, "steps"))
     exclude = listed_paths(options.exclude)
     train_vae(options.folders, options.out, settings, options.latent_channels, exclude)
@@ -128,7 +128,7 @@ def _train_vae(options: argparse.Namespace) -> None:
 
 def _train_restorer(options: argparse.Namespace) -> None:
     with _training_extra():
-        from .training.tensor_loop import TensorOptions, train_restorer
+        from ..training.tensor_loop import TensorOptions, train_restorer
     settings = TensorOptions(**_settings(options, "steps"))
     exclude = listed_paths(options.exclude)
     train_restorer(options.folders, options.out, options.vae, settings, exclude)
@@ -140,7 +140,7 @@ def _settings(options: argparse.Namespace, *more: str) -> dict[str, Any]:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from .models import export_model
+    from ..models import export_model
 
     info = export_model(options.run_folder / "model", options.model_folder, options.summary)
     print(f"{options.model_folder}: model {info.name}, id {info.id}")
