@@ -21,6 +21,11 @@ def zero_init(layer: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
     return layer
 
 
+def _float32(x: Tensor) -> torch.autocast:
+    """Keeps what N does to the features out of autocast: an error there moves whole pictures."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
 class LevelEmbedding(nn.Module):
     """Parameter embedding: tells a network N, as sines and cosines of log2 N through an MLP.
 
@@ -40,8 +45,9 @@ class LevelEmbedding(nn.Module):
 
     def forward(self, levels: Tensor) -> Tensor:
         """N of each image, (B,) -> (B, channels)."""
-        phase = torch.log2(levels.float())[:, None] * self.frequencies
-        return F.silu(self.mlp(torch.cat((phase.sin(), phase.cos()), 1)))
+        with _float32(levels):
+            phase = torch.log2(levels.float())[:, None] * self.frequencies
+            return F.silu(self.mlp(torch.cat((phase.sin(), phase.cos()), 1)))
 
 
 class ResidualBlock(nn.Module):
@@ -64,9 +70,16 @@ class ResidualBlock(nn.Module):
             return self._infer(x, embedding)
         hidden = self.conv1(x)
         if self.film is not None and embedding is not None:
-            scale, shift = self.film(embedding).to(hidden.dtype)[:, :, None, None].chunk(2, 1)
+            scale, shift = self._scale_and_shift(embedding)
+            scale, shift = (part[:, :, None, None].to(hidden.dtype) for part in (scale, shift))
             hidden = hidden * (1 + scale) + shift
         return x + self.conv2(F.silu(hidden))
+
+    def _scale_and_shift(self, embedding: Tensor) -> tuple[Tensor, ...]:
+        """What N does to each feature, float32: (B, E) -> two of (B, C)."""
+        assert self.film is not None
+        with _float32(embedding):
+            return self.film(embedding).chunk(2, 1)
 
     def _infer(self, x: Tensor, embedding: Tensor | None) -> Tensor:
         """The same for one image: FiLM within the convolution, all else in place.
@@ -75,7 +88,7 @@ class ResidualBlock(nn.Module):
         """
         weight, bias = self.conv1.weight, self.conv1.bias
         if self.film is not None and embedding is not None:
-            scale, shift = self.film(embedding)[0].float().chunk(2)
+            scale, shift = (part[0] for part in self._scale_and_shift(embedding))
             weight = weight * (1 + scale)[:, None, None, None]
             bias = bias * (1 + scale) + shift
         hidden = F.silu(F.conv2d(x, weight, bias, padding=1), inplace=True)

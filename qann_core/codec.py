@@ -206,14 +206,14 @@ class Codec:
         Raises:
             ModelError: when the latents were made by other weights.
         """
-        latents = self.restore(quantized) if restore else self.dequantize(quantized)
-        return self.synthesize(latents, quantized.height, quantized.width)
+        with decoding_precision(quantized.levels):
+            latents = self.restore(quantized) if restore else self.dequantize(quantized)
+            return self.synthesize(latents, quantized.height, quantized.width)
 
     @torch.inference_mode()
     def synthesize(self, latents: Pyramid, height: int, width: int) -> np.ndarray:
         """The VAE's decoder alone: latents of any origin to an image, uint8 (height, width, 3)."""
-        with decoding_precision():
-            residual = in_tiles(self.vae.decoder, latents)
+        residual = in_tiles(self.vae.decoder, latents)
         image = wavelet.inverse(_add(latents, residual))[0, :, :height, :width]
         return pixels_of(image)
 
@@ -233,7 +233,7 @@ class Codec:
         self.check_model(quantized.model_id)
         integers = tuple(torch.from_numpy(band)[None].float() for band in quantized.bands)
         told = torch.tensor([float(told_levels or quantized.levels)])
-        with decoding_precision():
+        with decoding_precision(quantized.levels):
             corrections = in_tiles(lambda bands: self.qann(bands, told), integers)
         step = step_for_levels(quantized.levels)
         return tuple(band * step for band in _add(integers, corrections))
@@ -265,7 +265,7 @@ class Codec:
             if top <= row * block < bottom and left <= column * block < right:
                 tile = tuple(cut(band, box, height * block) for band in integers)
                 y, x = box[0] // block, box[2] // block
-                with decoding_precision():
+                with decoding_precision(quantized.levels):
                     seen = self.qann.attention_weights(tile, told, row - y, column - x).numpy()
                 weights[:, y : y + seen.shape[1], x : x + seen.shape[2]] = seen
         return weights

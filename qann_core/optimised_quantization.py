@@ -188,7 +188,7 @@ class Optimiser:
         told = torch.tensor([float(self._levels)])
         with torch.inference_mode(False), torch.enable_grad():
             q = tuple(_leaf(cut(band, box, rows)) for band in self._integers)
-            with decoding_precision():
+            with decoding_precision(self._levels):
                 corrections = self._qann(q, told.clone())
                 latents = tuple((a + b) * self._step for a, b in zip(q, corrections, strict=True))
                 residual = self._vae.decoder(latents)

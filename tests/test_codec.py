@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import qann_core
-from qann_core import Codec, bitstream, precision, tiling
+from qann_core import Codec, bitstream, tiling
 from qann_core.errors import ImageError, ModelError, ParameterError
 from qann_core.metrics import psnr
 from qann_core.search import levels_for_bpp, levels_for_psnr
@@ -67,19 +67,6 @@ def test_large_images_in_tiles_look_the_same(
     assert difference.max() > 0, "the tiled path was not taken"
     assert np.quantile(difference, 0.999) <= 3
     assert abs(psnr(large, tiled) - psnr(large, whole)) < 0.05
-
-
-def test_precision_does_not_show(
-    codec: Codec, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    quantized = codec.quantize(codec.encode(photo), 96)
-    pictures = []
-    for fast in (False, True):
-        monkeypatch.setattr(precision, "_has_bfloat16", lambda fast=fast: fast)
-        pictures.append(codec.decode(quantized).astype(int))
-    difference = np.abs(pictures[0] - pictures[1])
-    assert difference.max() > 0, "the two precisions were not both used"
-    assert (difference <= 1).mean() >= 0.999
 
 
 def test_one_codec_serves_many_threads(codec: Codec, photo: np.ndarray) -> None:

@@ -3,8 +3,8 @@
     python tests/golden/make.py
 
 Each NAME.qann stands beside NAME.npz, the integers it must decode to on every machine, and
-NAME.png, the picture that the model named in the file made of it. A name that ends in two ids is
-coded with the learned prior of the second.
+NAME.png, the picture that the model named in the file made of it in float32. A name that ends
+in two ids is coded with the learned prior of the second.
 """
 
 from pathlib import Path
@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from qann_core import load_codec
+from qann_core import load_codec, precision
+from qann_core.limits import MAX_LEVELS
 from qann_core.models import bundled_models, models_folder, prior_digest, prior_folders
 
 HERE = Path(__file__).resolve().parent
@@ -36,6 +37,7 @@ def pictures(example: str) -> dict[str, tuple[np.ndarray, int]]:
 
 def main() -> None:
     """Writes what is missing."""
+    precision.BFLOAT16_MIN_LEVELS = MAX_LEVELS + 1  # float32 defines the picture
     for info in bundled_models():
         for name, (pixels, levels) in pictures("astronaut").items():
             stem = HERE / f"{name}-{info.id}"

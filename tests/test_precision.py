@@ -1,0 +1,54 @@
+"""float32 defines the picture: bfloat16 serves only where it cannot be told apart on photos."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from qann_core import Codec, precision
+from qann_core.models import bundled_models
+
+CROPS = {"astronaut": (60, 160), "stream": (200, 100), "page": (20, 40)}
+"""Upper left corners of crops with a face, leaves and rocks, and text."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[info.name for info in bundled_models() if info.name in ("default", "psnr", "fast")],
+)
+def bundled(request: pytest.FixtureRequest) -> Codec:
+    return Codec.load(request.param)
+
+
+@pytest.mark.parametrize("levels", [24, 64, 256])
+@pytest.mark.parametrize("example", CROPS)
+def test_bfloat16_stays_within_a_grey_level_on_photos(
+    bundled: Codec, examples: Path, example: str, levels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top, left = CROPS[example]
+    pixels = np.asarray(Image.open(examples / f"{example}.jpg").convert("RGB"))
+    quantized = bundled.quantize(
+        bundled.encode(pixels[top : top + 128, left : left + 192].copy()), levels
+    )
+    pictures = _in_both(bundled, quantized, monkeypatch)
+    difference = np.abs(pictures[0] - pictures[1])
+    assert difference.max() > 0, "the two arithmetics were not both used"
+    assert (difference <= 1).mean() >= 0.999
+
+
+def test_the_coarsest_levels_are_float32_everywhere(
+    codec: Codec, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quantized = codec.quantize(codec.encode(photo), precision.BFLOAT16_MIN_LEVELS - 1)
+    pictures = _in_both(codec, quantized, monkeypatch)
+    assert np.array_equal(pictures[0], pictures[1])
+
+
+def _in_both(codec, quantized, monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """The picture in float32, then in bfloat16, native or emulated."""
+    pictures = []
+    for native in (False, True):
+        monkeypatch.setattr(precision, "_has_bfloat16", lambda native=native: native)
+        pictures.append(codec.decode(quantized).astype(int))
+    return pictures
