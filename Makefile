@@ -27,7 +27,7 @@ format: $(DEV_STAMP)
 # IMAGES: the folder of Kodak's 24 images; writes every stored figure, table and chart anew
 benchmark: $(DEV_STAMP)
 	$(BIN)/qann benchmark --images $(IMAGES) --out assets/benchmarks --force \
-		--model default second fast kl --effort 8 \
+		--model default fast --effort 8 \
 		--metrics psnr ssim ms_ssim ssimulacra2
 	$(BIN)/python benchmarks/readme.py
 

@@ -5,8 +5,8 @@ diffusers folder: config.json and a safetensors file). The class that ``vae/conf
 tells which codec it is for: ``WaveletVAE``, or a VAE of one latent tensor, which may also be used
 alone, from a folder or from the hub, without ``qann/``. The id is a digest of all, so a file that
 names it can only be decoded with exactly these weights. A model may also have ``prior/``, for the
-entropy coder of that name, which has an id of its own, and ``earlier-priors/``, with which files
-were coded once. Nothing here imports torch until weights are loaded.
+entropy coder of that name, which has an id of its own. Nothing here imports torch until weights are
+loaded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from .tensor_vae import TensorVAE
     from .vae import WaveletVAE
 
-DEFAULT_MODEL = "default"
+DEFAULT_MODEL = "psnr"
+
+_ALIASES = {"default": "psnr"}
+"""Other names of bundled models."""
+
 WAVELET_VAE = "WaveletVAE"
 
 HUB_PREFIX = "hub:"
@@ -47,11 +51,13 @@ class ModelInfo:
         name: the folder's name.
         id: 8 hexadecimal digits, stored in every file that the model makes.
         summary: one sentence for people.
+        aim: what the weights were trained for: "psnr" (squared error) or "eye".
     """
 
     name: str
     id: str
     summary: str
+    aim: str = "psnr"
 
 
 def models_folder() -> Path:
@@ -106,6 +112,11 @@ def wrong_model(made_with: str, own: str) -> ModelError:
     return ModelError(f"The file was made with model {made_with}; this codec has model {own}.")
 
 
+def bundled_name(name: str) -> str:
+    """The folder name of the bundled model that ``name`` stands for."""
+    return _ALIASES.get(name, name)
+
+
 def resolve_folder(model: str | Path) -> Path:
     """The folder of a bundled model's name, of a path to one or to a VAE alone, or of a hub id.
 
@@ -117,7 +128,7 @@ def resolve_folder(model: str | Path) -> Path:
     """
     if str(model).startswith(HUB_PREFIX):
         return _fetch_vae(str(model).removeprefix(HUB_PREFIX))
-    for folder in (models_folder() / str(model), Path(model)):
+    for folder in (models_folder() / bundled_name(str(model)), Path(model)):
         if (folder / "vae").is_dir() or (folder / "config.json").is_file():
             return folder
     known = ", ".join(info.name for info in bundled_models()) or "none"
@@ -183,12 +194,6 @@ def coder_names(folder: Path) -> tuple[str, ...]:
 def has_prior(folder: Path) -> bool:
     """Whether a model folder has a learned prior."""
     return (prior_folder(folder) / "diffusion_pytorch_model.safetensors").is_file()
-
-
-def prior_folders(folder: Path) -> tuple[Path, ...]:
-    """A model's learned priors: first the one that codes, then those that only decode."""
-    earlier = sorted((folder / "earlier-priors").glob("*/"))
-    return (prior_folder(folder), *earlier) if has_prior(folder) else ()
 
 
 def prior_digest(folder: Path) -> str:

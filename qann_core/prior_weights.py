@@ -30,11 +30,11 @@ from .errors import ModelError
 from .limits import MAX_LEVELS, MIN_LEVELS
 from .models import (
     bundled_models,
+    has_prior,
     model_by_id,
     models_folder,
     prior_digest,
     prior_folder,
-    prior_folders,
 )
 from .prior import EXACT, KNOTS_PER_OCTAVE, LIMIT, UNIT, DyadicConv, PriorNetwork, dyadic
 from .prior_int8 import pack, unpack
@@ -169,11 +169,13 @@ def prior_by_id(identifier: bytes) -> Prior:
     """
     known = []
     for info in bundled_models():
-        for folder in prior_folders(models_folder() / info.name):
-            digest = prior_digest(folder)
-            if digest == identifier.hex():
-                return cached_prior(folder)
-            known.append(f"{digest} ({info.name})")
+        if not has_prior(models_folder() / info.name):
+            continue
+        folder = prior_folder(models_folder() / info.name)
+        digest = prior_digest(folder)
+        if digest == identifier.hex():
+            return cached_prior(folder)
+        known.append(f"{digest} ({info.name})")
     raise ModelError(
         f"The file was coded with prior {identifier.hex()}, which is not installed; installed: "
         f"{', '.join(known) or 'none'}."

@@ -73,8 +73,8 @@ def test_example_photos_have_credits_and_cover_the_subjects():
 @pytest.fixture
 def second_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A second bundled model, whose restoration network corrects nothing."""
-    copytree(models.models_folder() / "default", tmp_path / "default")
-    copytree(models.models_folder() / "default", tmp_path / "run" / "model")
+    copytree(models.models_folder() / "psnr", tmp_path / "psnr")
+    copytree(models.models_folder() / "psnr", tmp_path / "run" / "model")
     weights = tmp_path / "run" / "model" / "qann" / "diffusion_pytorch_model.safetensors"
     tensors = load_file(weights)
     save_file({k: v * ("heads" not in k) for k, v in tensors.items()}, weights)
@@ -87,7 +87,7 @@ def second_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
 
 
 def test_model_is_chosen_by_name_and_only_among_the_bundled(pixels, second_model, tmp_path):
-    assert choices.model_names() == ["default", "idle"]
+    assert choices.model_names() == ["psnr", "idle"]
     photo = visit.Photo("leaves", pixels)
     photo.points = [Point("restored", 40, 1, 1, 30, 0.9), Point("jpeg", 40, 1, 1, 30, 0.9)]
     first = visit.compress_photo(photo, 60)
@@ -99,7 +99,7 @@ def test_model_is_chosen_by_name_and_only_among_the_bundled(pixels, second_model
     assert [point.codec for point in photo.points] == ["jpeg"]
     photo.use(choices.DEFAULT_CHOICE)
     assert [point.codec for point in photo.points] == ["restored", "jpeg"]
-    with pytest.raises(QannError, match="choose from: default, idle"):
+    with pytest.raises(QannError, match="choose from: psnr, idle"):
         choices.codec_of(str(tmp_path / "idle"))
 
 
@@ -122,15 +122,15 @@ def test_changing_the_model_keeps_n_and_coder_within_it(pixels, second_model, mo
 @pytest.fixture
 def model_with_prior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The default model with a tiny learned prior, whatever is bundled."""
-    copytree(models.models_folder() / "default", tmp_path / "default")
-    tiny = ROOT / "tests" / "golden" / "tiny-prior"
-    copytree(tiny, tmp_path / "default" / "prior", dirs_exist_ok=True)
+    copytree(models.models_folder() / "psnr", tmp_path / "psnr")
+    tiny = ROOT / "tests" / "golden" / "tiny-quarters"
+    copytree(tiny, tmp_path / "psnr" / "prior", dirs_exist_ok=True)
     monkeypatch.setattr(models, "models_folder", lambda: tmp_path)
     models.bundled_models.cache_clear()
-    loaded = choices._codecs.pop("default", None)
+    loaded = choices._codecs.pop("psnr", None)
     yield
     models.bundled_models.cache_clear()
-    choices._codecs["default"] = loaded or Codec.load()
+    choices._codecs["psnr"] = loaded or Codec.load()
 
 
 def test_chosen_coder_packs_the_file(pixels, model_with_prior):
@@ -138,7 +138,7 @@ def test_chosen_coder_packs_the_file(pixels, model_with_prior):
     plain = visit.compress_photo(photo, 60)
     assert compare.coder_choices() == [("Brotli", "brotli"), ("Learned prior", "prior")]
     one = visit.Visit(photo, plain)
-    compare.slide(one, 60, "default", "prior", False, "quantized", "restored", False)
+    compare.slide(one, 60, "psnr", "prior", False, "quantized", "restored", False)
     assert read_header(plain.data).coder == "brotli"
     assert read_header(one.result.data).coder == "prior"
     assert (one.result.restored == plain.restored).all()
@@ -149,10 +149,10 @@ def test_optimised_integers_are_those_of_the_file(pixels):
     photo = visit.Photo("leaves", pixels[:64, :64])
     one = visit.Visit(photo, visit.compress_photo(photo, 60))
     plain = one.result
-    compare.slide(one, 60, "default", "brotli", True, "quantized", "restored", False)
+    compare.slide(one, 60, "psnr", "brotli", True, "quantized", "restored", False)
     assert one.result.choice.effort == choices.EFFORT and one.result.data != plain.data
     assert (decode_file(one.result.data) == one.result.restored).all()
-    compare.slide(one, 60, "default", "brotli", False, "quantized", "restored", False)
+    compare.slide(one, 60, "psnr", "brotli", False, "quantized", "restored", False)
     assert one.result.data == plain.data
 
 
@@ -165,7 +165,7 @@ def tensor_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     qann = QannUNet(band_channels=(4,), band_levels=(0,), widths=(8, 8))
     vae.save_pretrained(tmp_path / "run" / "model" / "vae")
     qann.save_pretrained(tmp_path / "run" / "model" / "qann")
-    copytree(models.models_folder() / "default", tmp_path / "default")
+    copytree(models.models_folder() / "psnr", tmp_path / "psnr")
     models.export_model(tmp_path / "run" / "model", tmp_path / "tensor", "One tensor.")
     monkeypatch.setattr(models, "models_folder", lambda: tmp_path)
     models.bundled_models.cache_clear()
@@ -393,7 +393,7 @@ def test_rate_distortion(client, photo_file):
 
 def test_client_chooses_model_and_coder_by_name(client, photo_file):
     named = client.predict(handle_file(photo_file), 90, "default", "brotli", api_name="/compress")
-    assert named[1]["model"] == "default" and named[1]["coder"] == "brotli"
+    assert named[1]["model"] == "psnr" and named[1]["coder"] == "brotli"
     for choice, words in ((("../default", "brotli"), "no model"), (("default", "zip"), "coder")):
         with pytest.raises(Exception, match=words):
             client.predict(handle_file(photo_file), 90, *choice, api_name="/compress")

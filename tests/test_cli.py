@@ -37,7 +37,7 @@ def test_compress_info_decompress(
     assert facts["levels"] == 80
     assert (facts["width"], facts["height"]) == (203, 133)
     assert facts["total_bytes"] == packed.stat().st_size
-    assert facts["model"] == "default"
+    assert facts["model"] == "psnr"
     assert run("decompress", packed, output) == 0
     expected = codec.decode(bitstream.unpack(packed.read_bytes()))
     assert np.array_equal(np.asarray(Image.open(output)), expected)

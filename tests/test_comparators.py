@@ -29,7 +29,7 @@ from qann_core.metrics import psnr
 from qann_core.models import models_folder
 from qann_core.symbols import Source, decompress
 
-CODEBOOKS = models_folder() / "default" / "rq"
+CODEBOOKS = models_folder() / "psnr" / "rq"
 MODEL = "0123abcd"
 NAMES = ("daq", "rq")
 

@@ -23,9 +23,7 @@ def test_every_bundled_model_is_what_its_manifest_says() -> None:
         assert (folder / "MODEL_CARD.md").stat().st_size > 1000
         weights = list(folder.rglob("*.safetensors"))
         parts = {file.relative_to(folder).parts[0] for file in weights}
-        assert {"vae", "qann"} <= parts <= {"vae", "qann", "prior", "earlier-priors", "rq"}
-        for earlier in models.prior_folders(folder)[1:]:
-            assert models.prior_digest(earlier) == earlier.name
+        assert {"vae", "qann"} <= parts <= {"vae", "qann", "prior", "rq"}
         assert all(file.stat().st_size < TEN_MEGABYTES for file in weights)
         assert not [file for file in folder.rglob("*") if file.suffix in {".bin", ".pt", ".pkl"}]
 

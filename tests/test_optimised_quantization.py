@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qann_core import Codec, ParameterError, TensorCodec, optimised_quantization
+from qann_core import Codec, ParameterError, optimised_quantization
 from qann_core.metrics import psnr
 from qann_core.quantization import DISTORTION_WEIGHT, levels_range, step_for_levels
 from qann_core.search import levels_for_bpp, levels_for_psnr
@@ -83,9 +83,3 @@ def test_search_counts_the_effort(codec: Codec, photo: np.ndarray) -> None:
 def test_a_bad_effort_is_named(codec: Codec, photo: np.ndarray, effort: int) -> None:
     with pytest.raises(ParameterError, match=r"effort is .* whole number from 0 to 16"):
         codec.quantize(codec.encode(photo[:16, :16]), 64, effort)
-
-
-def test_one_latent_tensor_has_none(photo: np.ndarray) -> None:
-    model = TensorCodec.load("kl")
-    with pytest.raises(ParameterError, match="use effort 0"):
-        model.pack(model.encode(photo[:32, :32]), 64, effort=1)

@@ -20,7 +20,6 @@ import qann_core
 from qann_core import bitstream, cli, tensor_codec, tensor_coder
 from qann_core.codec import Codec, TensorCodec, load_codec
 from qann_core.errors import BitstreamError, ModelError, ParameterError
-from qann_core.metrics import psnr
 from qann_core.restoration import QannUNet
 from qann_core.search import levels_for_bpp
 from qann_core.tensor_coder import TensorPayload
@@ -305,14 +304,6 @@ def test_the_hub_without_a_network_is_one_clear_error(tmp_path: Path) -> None:
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert "hub:somebody/some-vae is not in the local cache" in done.stdout
-
-
-@pytest.mark.parametrize("levels", [4, 6, 8])
-def test_the_bundled_restorer_repairs_at_few_levels(photo: np.ndarray, levels: int) -> None:
-    codec = load_codec("kl")
-    quantized = codec.unpack(codec.pack(codec.encode(photo), levels))
-    plain, restored = (psnr(photo, codec.decode(quantized, restore)) for restore in (False, True))
-    assert restored > plain
 
 
 def test_files_of_the_other_codec_are_refused(

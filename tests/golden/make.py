@@ -14,7 +14,7 @@ from PIL import Image
 
 from qann_core import load_codec, precision
 from qann_core.limits import MAX_LEVELS
-from qann_core.models import bundled_models, models_folder, prior_digest, prior_folders
+from qann_core.models import bundled_models, has_prior, models_folder, prior_digest, prior_folder
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parents[1] / "assets" / "examples"
@@ -43,8 +43,9 @@ def main() -> None:
             stem = HERE / f"{name}-{info.id}"
             if not stem.with_suffix(".qann").exists():
                 make(stem, info.name, pixels, levels)
-        for folder in prior_folders(models_folder() / info.name)[:1]:
-            stem = HERE / f"photo-medium-{info.id}-{prior_digest(folder)}"
+        if has_prior(models_folder() / info.name):
+            prior = prior_digest(prior_folder(models_folder() / info.name))
+            stem = HERE / f"photo-medium-{info.id}-{prior}"
             if not stem.with_suffix(".qann").exists():
                 make(stem, info.name, *pictures("astronaut")["photo-medium"], coder="prior")
 
