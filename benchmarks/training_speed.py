@@ -1,9 +1,11 @@
-"""How far a training step is bounded by its convolutions.
+"""How far a training step is bounded by its convolutions, in float32 and in bfloat16.
 
     python benchmarks/training_speed.py [--stage joint] [--learned-prior] [--batch 6] [--crop 256]
 
-Prints the machine's throughput on a 3x3 convolution (bf16, forward and backward), the step's
-images and multiply-accumulates per second, and where the step's time goes by kind of operation.
+Prints, for both arithmetics, the machine's throughput on a 3x3 convolution (forward and backward),
+the step's images and multiply-accumulates per second, and where the step's time goes by kind of
+operation. A processor without native bfloat16 emulates it. ``ONEDNN_MAX_CPU_ISA=AVX2`` shows what
+an older processor would do.
 """
 
 import argparse
@@ -17,25 +19,31 @@ from torch.profiler import ProfilerActivity, profile
 from qann_core.complexity import kilo_macs_per_pixel
 from qann_core.models import DEFAULT_MODEL, load_networks, prior_folder, resolve_folder
 from qann_core.prior_weights import load_prior, trainable
+from qann_core.training.arithmetic import training_dtype
 from qann_core.training.objective import STAGES, Objective
 from qann_core.training.optimizer import HybridOptimizer
 
 _KINDS = {"convolution": ("conv",), "matrix product": ("mm", "attention")}
 
 
-def convolution_throughput() -> float:
-    """GFLOP/s of a 3x3 convolution of 64 channels, forward and backward, in bf16."""
+def convolution_throughput(dtype: torch.dtype) -> float:
+    """GFLOP/s of a 3x3 convolution of 64 channels, forward and backward."""
     layer = nn.Conv2d(64, 64, 3, padding=1)
     features = torch.rand(6, 64, 128, 128).contiguous(memory_format=torch.channels_last)
     features.requires_grad_(True)
 
     def once() -> None:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast(dtype):
             out = layer(features)
         out.sum().backward()
 
     flops = 3 * 2 * layer.weight.numel() * 6 * 128 * 128
     return flops / median_seconds(once, 7) / 1e9
+
+
+def autocast(dtype: torch.dtype) -> torch.autocast:
+    """Products in ``dtype``, as a training run has them."""
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
 def step_macs(cost: dict[str, float], stage: str) -> float:
@@ -75,7 +83,16 @@ def main() -> None:
     vae, qann = vae.train().requires_grad_(True), qann.train().requires_grad_(True)
     prior = load_prior(prior_folder(folder)) if options.learned_prior else None
     objective = Objective(vae, qann, trainable(prior.network) if prior else None)
-    optimizer = HybridOptimizer(objective)
+    print(f"{options.threads} threads; a run here trains in {training_dtype(torch.device('cpu'))}")
+    for dtype in (torch.float32, torch.bfloat16):
+        report(objective, step_macs(cost, options.stage), dtype, options)
+
+
+def report(
+    objective: Objective, macs: float, dtype: torch.dtype, options: argparse.Namespace
+) -> None:
+    """Measures and prints one arithmetic; ``macs``: kMAC per pixel of a step."""
+    optimizer = HybridOptimizer(objective, dtype)
     optimizer.scale_rates(0.0)
     side, batch = options.crop, options.batch
     images = (torch.rand(batch, 3, side, side) - 0.5) * 255
@@ -83,15 +100,15 @@ def main() -> None:
     levels = torch.full((batch,), 96.0)
 
     def step() -> None:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast(dtype):
             loss, _ = objective(images, levels, options.stage)
         loss.backward()
         optimizer.step()
 
-    peak = convolution_throughput()
+    peak = convolution_throughput(dtype)
     seconds = median_seconds(step, options.repeat)
-    reached = 2000 * step_macs(cost, options.stage) * batch * side * side / seconds / 1e9
-    print(f"{options.threads} threads; a 3x3 convolution reaches {peak:.0f} GFLOP/s")
+    reached = 2000 * macs * batch * side * side / seconds / 1e9
+    print(f"\n{str(dtype).removeprefix('torch.')}; a 3x3 convolution reaches {peak:.0f} GFLOP/s")
     print(f"{options.stage} step: {seconds:.2f} s, {batch / seconds:.2f} crops a second, ", end="")
     print(f"{reached:.0f} GFLOP/s, {100 * reached / peak:.0f} % of that")
     for kind, share in shares(step).items():

@@ -35,10 +35,14 @@ class StackedMuon(torch.optim.Optimizer):
     Args:
         weights: of two dimensions or more.
         lr: learning rate, a tensor () that may be filled anew between steps.
+        dtype: what the orthogonalisation is computed in.
     """
 
-    def __init__(self, weights: list[nn.Parameter], lr: Tensor) -> None:
+    def __init__(
+        self, weights: list[nn.Parameter], lr: Tensor, dtype: torch.dtype = torch.bfloat16
+    ) -> None:
         super().__init__(weights, {"lr": lr})
+        self._dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -62,18 +66,18 @@ class StackedMuon(torch.optim.Optimizer):
         for shape, members in alike.items():
             stack = torch.stack([directions[index].flatten(1) for index in members])
             rate = lr * math.sqrt(max(1, stack.shape[1] / stack.shape[2]))
-            updates = orthogonalised(stack).float() * rate
+            updates = orthogonalised(stack, self._dtype).float() * rate
             for index, update in zip(members, updates, strict=True):
                 weights[index].sub_(update.view(shape))
 
 
-def orthogonalised(matrices: Tensor) -> Tensor:
-    """(B, m, n) -> bfloat16 of singular values near one, by five steps of Newton and Schulz.
+def orthogonalised(matrices: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+    """(B, m, n) -> the same with singular values near one, by five steps of Newton and Schulz.
 
     Coefficients of Jordan et al. 2024: steep at zero rather than convergent.
     """
     tall = matrices.shape[1] > matrices.shape[2]
-    x = (matrices.mT if tall else matrices).bfloat16()
+    x = (matrices.mT if tall else matrices).to(dtype)
     x = x / x.flatten(1).norm(dim=1)[:, None, None].clamp_min(1e-7)
     for _ in range(5):
         gram = x @ x.mT
@@ -87,9 +91,13 @@ class HybridOptimizer:
 
     First and last layers, embeddings, biases and the factorised prior stay with Adam. Nothing here
     waits for an accelerator, so that a step can be part of a CUDA graph.
+
+    Args:
+        objective: holds the networks.
+        dtype: of Muon's orthogonalisation.
     """
 
-    def __init__(self, objective: nn.Module) -> None:
+    def __init__(self, objective: nn.Module, dtype: torch.dtype = torch.float32) -> None:
         hidden, rest, prior = [], [], []
         heads: list[nn.Parameter] = []
         context_heads: list[nn.Parameter] = []
@@ -112,7 +120,7 @@ class HybridOptimizer:
             {"params": parameters, "lr": rate}
             for parameters, rate in zip((rest, heads, context_heads, prior), rates[1:], strict=True)
         ]
-        self._muon = StackedMuon(hidden, rates[0])
+        self._muon = StackedMuon(hidden, rates[0], dtype)
         self._adam = torch.optim.Adam(
             groups, betas=(0.9, 0.99), fused=True, capturable=device.type == "cuda"
         )

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..errors import ParameterError
+from .arithmetic import described, training_dtype
 from .data import CropStream, DeviceCrops, PhotoSet
 from .graph import GraphedStep, Step
 from .optimizer import HybridOptimizer
@@ -121,8 +122,12 @@ class BudgetedRun:
         distributed = DistributedDataParallelKwargs(
             find_unused_parameters=self.find_unused_parameters
         )
+        on_cpu = not torch.cuda.is_available()
+        dtype = training_dtype(torch.device("cpu" if on_cpu else "cuda"))
         self.accelerator = Accelerator(
-            cpu=not torch.cuda.is_available(), mixed_precision="bf16", kwargs_handlers=[distributed]
+            cpu=on_cpu,
+            mixed_precision="bf16" if dtype == torch.bfloat16 else "no",
+            kwargs_handlers=[distributed],
         )
         self.device = self.accelerator.device
         if self.device.type == "cuda":
@@ -132,7 +137,7 @@ class BudgetedRun:
         # Before all that refers to the parameters: it may give them other memory.
         self.forward = self.accelerator.prepare(objective)
         self.objective = objective
-        self.optimizer = HybridOptimizer(self.objective)
+        self.optimizer = HybridOptimizer(self.objective, dtype)
         self.average = copy.deepcopy(self.objective) if options.ema_decay else None
         self.progress = Progress()
         self._resume()
@@ -176,6 +181,8 @@ class BudgetedRun:
     def run(self) -> None:
         """Trains until the budget is spent; validates and saves now and then, and at the end."""
         main, options = self.accelerator.is_main_process, self.options
+        if main:
+            tqdm.write(described(self.device))
         budget = options.steps or round(options.minutes * 60)
         unit = "step" if options.steps else "s"
         every = {self.validate: options.validation_minutes, self.save: options.checkpoint_minutes}
@@ -276,7 +283,8 @@ class BudgetedRun:
                     f"{self.folder} holds a run of other networks; choose another folder."
                 ) from error
         elif self.accelerator.is_main_process:
-            options = json.dumps(asdict(self.options), indent=2)
+            arithmetic = str(training_dtype(self.device)).removeprefix("torch.")
+            options = json.dumps({**asdict(self.options), "arithmetic": arithmetic}, indent=2)
             (self.folder / "options.json").write_text(options + "\n", encoding="utf-8")
 
     def _parts(self) -> dict[str, Any]:
