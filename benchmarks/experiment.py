@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from qann_core.cli.options import DEFAULT_LEVELS
-from qann_core.images import write_bytes_atomically
+from qann_core.files import write_bytes_atomically
 from qann_core.models import DEFAULT_MODEL
 
 _Result = TypeVar("_Result")

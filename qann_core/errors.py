@@ -19,3 +19,12 @@ class ModelError(QannError):
 
 class ParameterError(QannError):
     """An argument is outside what is allowed."""
+
+
+def one_line(text: object) -> str:
+    """Text for one line of a terminal: what does not print (line breaks, escape sequences, halves
+    of characters that a file's name may hold) is shown as its code, such as ``\\x1b``."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii")
+        for c in str(text)
+    )

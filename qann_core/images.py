@@ -8,7 +8,6 @@ short sentence.
 
 import io
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from .errors import ImageError, ParameterError
+from .files import write_bytes_atomically
 from .limits import MAX_PIXELS, MAX_SIDE
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP")
@@ -36,6 +36,9 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
     ".jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
 }
+
+WRITTEN_EXTENSIONS = tuple(_SAVE_OPTIONS)
+"""File name extensions of the formats that are written, in lower case."""
 
 _SRGB_TOLERANCE = 2
 """A profile that moves no probed colour by more than this (of 255) is sRGB under another name."""
@@ -127,59 +130,6 @@ def write_image(path: str | Path, pixels: np.ndarray, force: bool = False) -> No
             f"{width} x {height} pixels cannot be written as {options['format']}; use a .png file."
         ) from error
     write_bytes_atomically(path, buffer.getvalue(), force)
-
-
-def write_bytes_atomically(path: str | Path, data: bytes, force: bool = False) -> None:
-    """Writes a file so that at any moment it is absent, as it was, or complete.
-
-    The data go to a temporary file in the same folder, are flushed to the disk, and only then
-    take the name. Without ``force``, a file of that name stays as it is, even if another program
-    creates it meanwhile. A symbolic link is followed.
-
-    Raises:
-        ParameterError: when the file exists and ``force`` is false, is not a regular file, or
-            its folder cannot be written to.
-    """
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise ParameterError(f"{path} is not a regular file; name a file to write.")
-    if target.exists() and not force:
-        raise _already_exists(path)
-    # Not tempfile: its files are readable by their owner alone, whatever the umask says.
-    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if force:
-            os.replace(temporary, target)
-        else:
-            _take_free_name(temporary, target)
-    except FileExistsError as error:
-        raise _already_exists(path) from error
-    except FileNotFoundError as error:
-        raise ParameterError(f"The folder {target.parent} does not exist; create it.") from error
-    except OSError as error:
-        raise ParameterError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _already_exists(path: str | Path) -> ParameterError:
-    return ParameterError(f"{path} exists already; choose another name or force overwriting.")
-
-
-def _take_free_name(temporary: Path, target: Path) -> None:
-    """Gives the file its name unless the name is taken (FileExistsError), in one step."""
-    try:
-        os.link(temporary, target)
-    except FileExistsError:
-        raise
-    except OSError:  # some file systems have no hard links; there, a short race is left
-        if target.exists():
-            raise FileExistsError(target) from None
-        os.replace(temporary, target)
 
 
 @contextmanager

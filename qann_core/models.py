@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ModelError
+from .files import folder_written_atomically
 
 if TYPE_CHECKING:
     from .restoration import QannUNet
@@ -297,19 +298,27 @@ def export_model(networks: Path, folder: Path, summary: str) -> ModelInfo:
         networks: a folder with ``vae/`` and ``qann/``, such as a run's ``model``.
         folder: the model folder to write; its name becomes the model's name.
         summary: one sentence for people.
+
+    Raises:
+        ParameterError: when the folder holds something already or cannot be written; then nothing
+            is left of it.
     """
     from safetensors.torch import load_file, save
 
-    for name in _HASHED:
-        source, target = networks / name, folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.suffix == ".json":
-            config = json.loads(source.read_text(encoding="utf-8"))
-            config.pop("_name_or_path", None)  # where diffusers found it: a path of this machine
-            target.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        else:
-            tensors = {key: tensor.half() for key, tensor in load_file(source).items()}
-            target.write_bytes(save(tensors, metadata={"format": "pt"}))
-    info = ModelInfo(folder.name, folder_digest(folder), summary)
-    (folder / "model.json").write_text(json.dumps(asdict(info), indent=2) + "\n", encoding="utf-8")
+    with folder_written_atomically(folder) as unfinished:
+        for name in _HASHED:
+            source, target = networks / name, unfinished / name
+            target.parent.mkdir(exist_ok=True)
+            if source.suffix == ".json":
+                config = json.loads(source.read_text(encoding="utf-8"))
+                config.pop(
+                    "_name_or_path", None
+                )  # where diffusers found it: a path of this machine
+                target.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+            else:
+                tensors = {key: tensor.half() for key, tensor in load_file(source).items()}
+                target.write_bytes(save(tensors, metadata={"format": "pt"}))
+        info = ModelInfo(folder.name, folder_digest(unfinished), summary)
+        facts = json.dumps(asdict(info), indent=2) + "\n"
+        (unfinished / "model.json").write_text(facts, encoding="utf-8")
     return info

@@ -1,9 +1,11 @@
 """The command, as a user types it."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +153,71 @@ def test_the_module_is_the_command_and_starts_without_torch(tmp_path: Path) -> N
         )
         assert done.returncode == status, done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_photo_is_never_overwritten_by_its_file(
+    picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = picture.read_bytes()
+    link = picture.with_name("photo.qann")
+    link.symlink_to(picture)
+    assert run("compress", picture, link, "--force") == 2
+    assert "is the file that is read" in capsys.readouterr().err
+    assert run("decompress", picture, picture, "--force") == 2
+    assert run("evaluate", picture.parent, "--json", picture, "--force") == 2
+    assert picture.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("compress", "photo.png", "out.png"), "must end in .qann"),
+        (("compress", "photo.png", "."), "is a folder"),
+        (("compress", "photo.png", "out.qann", "--levels", "8"), "N is 8"),
+        (("compress", "photo.png", "out.qann", "--levels", "513"), "16 to 512"),
+        (("compress", "photo.png", "out.qann", "--effort", "-1"), "effort is -1"),
+        (("decompress", "photo.qann", "out.exe"), "must end in one of"),
+        (("compress", "no\n\x1b[31mphoto.png", "out.qann"), "no\\n\\x1b[31mphoto.png does not"),
+    ],
+)
+def test_refusals_come_before_the_networks(
+    picture: Path,
+    arguments: tuple[str, ...],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("networks were loaded")
+
+    monkeypatch.chdir(picture.parent)
+    monkeypatch.setattr("qann_core.codec.load_codec", fail)
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1 and "\x1b" not in error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc.cpp] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+    ],
+)
+def test_out_of_memory_is_one_sentence(
+    picture: Path,
+    error: Exception,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        warnings.warn("a library complains", stacklevel=1)
+        logging.getLogger("library").warning("and again")
+        raise error
+
+    monkeypatch.setattr("qann_core.images.read_image", fail)
+    assert run("compress", picture, picture.with_suffix(".qann")) == 2
+    assert capsys.readouterr().err == (
+        "qann: There is not enough memory for this; use a smaller image.\n"
+    )

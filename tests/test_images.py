@@ -2,7 +2,6 @@
 
 import io
 import os
-import stat
 import struct
 import zlib
 
@@ -18,7 +17,6 @@ from qann_core.images import (
     check_pixels,
     from_pil,
     read_image,
-    write_bytes_atomically,
     write_image,
 )
 from qann_core.limits import MAX_PIXELS, MAX_SIDE
@@ -507,70 +505,6 @@ class TestWriting:
         with pytest.raises(ImageError, match=r"\.png"):
             write_image(tmp_path / "out.webp", wide)
         assert list(tmp_path.iterdir()) == []
-
-    def test_existing_file_is_kept_without_force(self, tmp_path):
-        path = tmp_path / "out.qann"
-        write_bytes_atomically(path, b"first")
-        with pytest.raises(ParameterError, match="exists already"):
-            write_bytes_atomically(path, b"second")
-        assert path.read_bytes() == b"first"
-        write_bytes_atomically(path, b"second", force=True)
-        assert path.read_bytes() == b"second"
-        assert [p.name for p in tmp_path.iterdir()] == ["out.qann"]
-
-    def test_file_that_appears_meanwhile_is_kept(self, tmp_path, monkeypatch):
-        path, sync = tmp_path / "out.qann", os.fsync
-
-        def other_program(descriptor):
-            sync(descriptor)
-            path.write_bytes(b"other")
-
-        monkeypatch.setattr(os, "fsync", other_program)
-        with pytest.raises(ParameterError, match="exists already"):
-            write_bytes_atomically(path, b"mine")
-        assert path.read_bytes() == b"other"
-        assert len(list(tmp_path.iterdir())) == 1
-
-    @pytest.mark.parametrize("exception", [OSError(28, "No space left on device"),
-                                           KeyboardInterrupt()])  # fmt: skip
-    def test_failure_leaves_the_old_file_and_no_other(self, tmp_path, monkeypatch, exception):
-        path = tmp_path / "out.qann"
-        path.write_bytes(b"old")
-
-        def fail(_):
-            raise exception
-
-        monkeypatch.setattr(os, "fsync", fail)
-        expected = ParameterError if isinstance(exception, OSError) else KeyboardInterrupt
-        with pytest.raises(expected):
-            write_bytes_atomically(path, b"new", force=True)
-        assert path.read_bytes() == b"old"
-        assert len(list(tmp_path.iterdir())) == 1
-
-    def test_without_hard_links(self, tmp_path, monkeypatch):
-        def refuse(*_):
-            raise OSError(1, "Operation not permitted")
-
-        monkeypatch.setattr(os, "link", refuse)
-        write_bytes_atomically(tmp_path / "out.qann", b"data")
-        assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"data"]
-
-    def test_bad_targets(self, tmp_path):
-        with pytest.raises(ParameterError, match="does not exist"):
-            write_bytes_atomically(tmp_path / "none" / "a.qann", b"x")
-        for target in (tmp_path, "/dev/null"):
-            with pytest.raises(ParameterError, match="regular file"):
-                write_bytes_atomically(target, b"x", force=True)
-
-    def test_permissions_follow_the_umask_and_links_are_followed(self, tmp_path):
-        real, link = tmp_path / "real.qann", tmp_path / "link.qann"
-        write_bytes_atomically(real, b"1")
-        plain = tmp_path / "plain"
-        plain.write_bytes(b"1")
-        assert stat.S_IMODE(real.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
-        link.symlink_to(real)
-        write_bytes_atomically(link, b"2", force=True)
-        assert link.is_symlink() and real.read_bytes() == b"2"
 
 
 class TestExamples:

@@ -7,11 +7,14 @@ so each is imported only by the command that needs it.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from .. import __version__
-from ..errors import QannError
+from ..errors import QannError, one_line
 from .benchmark import add_benchmark
 from .evaluation import add_evaluation
 from .files import add_files
@@ -22,17 +25,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        with _without_library_warnings():
+            options.run(options)
     except QannError as error:
-        print(f"qann: {error}", file=sys.stderr)
-        return 2
+        return _refused(error)
     except OSError as error:
-        print(f"qann: {error.strerror or error}: {error.filename or ''}", file=sys.stderr)
-        return 2
+        return _refused(f"{error.strerror or error}: {error.filename or ''}")
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        return _refused("There is not enough memory for this; use a smaller image.")
     except KeyboardInterrupt:
         print("qann: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _refused(reason: object) -> int:
+    """Says on one line why nothing was done; returns the exit status."""
+    print(f"qann: {one_line(reason)}", file=sys.stderr)
+    return 2
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, NumPy, Pillow or PyTorch ran out of memory; PyTorch has no class for it."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text
+
+
+@contextmanager
+def _without_library_warnings() -> Iterator[None]:
+    """Keeps stderr for this program's own sentences."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -110,7 +110,7 @@ def _write(benchmark: Benchmark, folder: Path, name: str) -> None:
     from ..benchmark.results import to_csv, to_document
     from ..benchmark.tables import cost_table, deltas_table, levels_table, report
     from ..charts import png
-    from ..images import write_bytes_atomically
+    from ..files import write_bytes_atomically
 
     document = to_document(benchmark)
     files = {f"{name}.json": json.dumps(document, indent=1, allow_nan=False).encode() + b"\n"}

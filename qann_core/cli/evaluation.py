@@ -25,17 +25,17 @@ def _evaluate(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from ..codec import load_codec
-    from ..files import check_target, find_images
-    from ..images import read_image, write_bytes_atomically
+    from ..files import check_target, find_images, write_bytes_atomically
+    from ..images import read_image
     from ..peers import peer_by_name
     from ..quantization import check_levels
     from ..rate_distortion import evaluate
 
+    paths = find_images([options.folder])
     for path in (options.json, options.csv):
         if path is not None:
-            check_target(path, options.force)
+            check_target(path, options.force, paths)
     peers = [peer_by_name(name) for name in options.peers]
-    paths = find_images([options.folder])
     codec = load_codec(options.model, options.coder)
     limits = codec.min_levels, codec.max_levels
     levels = [check_levels(n, *limits) for n in sorted(set(options.levels))]

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ParameterError
+from ..errors import ParameterError, one_line
 from ..limits import MAX_EFFORT, MAX_LEVELS, MAX_TENSOR_LEVELS, MIN_LEVELS, MIN_TENSOR_LEVELS
 from .options import add_coder, add_common
 
@@ -72,10 +72,11 @@ def _add_info(commands: argparse._SubParsersAction) -> None:
 
 
 def _compress(options: argparse.Namespace) -> None:
-    from ..files import check_target
-    from ..images import read_image, write_bytes_atomically
+    from ..files import check_target, write_bytes_atomically
+    from ..images import read_image
 
-    check_target(options.output, options.force)
+    check_target(options.output, options.force, [options.image], [".qann"])
+    _check_levels(options)
     loaded = read_image(options.image)
     for notice in loaded.notices:
         print(f"note: {notice}", file=sys.stderr)
@@ -94,9 +95,26 @@ def _compress(options: argparse.Namespace) -> None:
     write_bytes_atomically(options.output, data, options.force)
     height, width = loaded.pixels.shape[:2]
     print(
-        f"{options.output}: {width} x {height}, N = {levels}, {len(data)} bytes, "
+        f"{one_line(options.output)}: {width} x {height}, N = {levels}, {len(data)} bytes, "
         f"{8 * len(data) / (width * height):.3f} bits per pixel"
     )
+
+
+def _check_levels(options: argparse.Namespace) -> None:
+    """Refuses N and the effort before anything is loaded."""
+    from ..models import WAVELET_VAE, resolve_folder, vae_class
+
+    if not 0 <= options.effort <= MAX_EFFORT:
+        raise ParameterError(
+            f"effort is {options.effort}; it must be a whole number from 0 to {MAX_EFFORT}."
+        )
+    low, high = MIN_TENSOR_LEVELS, MAX_TENSOR_LEVELS
+    if vae_class(resolve_folder(options.model)) == WAVELET_VAE:
+        low, high = MIN_LEVELS, MAX_LEVELS
+    if not low <= options.levels <= high:
+        raise ParameterError(
+            f"N is {options.levels}; for this model it must be a whole number, {low} to {high}."
+        )
 
 
 def _search(
@@ -114,9 +132,9 @@ def _search(
 
 def _decompress(options: argparse.Namespace) -> None:
     from ..files import check_target
-    from ..images import write_image
+    from ..images import WRITTEN_EXTENSIONS, write_image
 
-    check_target(options.output, options.force)
+    check_target(options.output, options.force, [options.file], WRITTEN_EXTENSIONS)
     data = _read_limited(options.file)
 
     from ..codec import decompress, load_codec
@@ -128,7 +146,7 @@ def _decompress(options: argparse.Namespace) -> None:
         codec = load_codec(options.model)
         pixels = codec.decode(codec.unpack(data), restore)
     write_image(options.output, pixels, options.force)
-    print(f"{options.output}: {pixels.shape[1]} x {pixels.shape[0]}")
+    print(f"{one_line(options.output)}: {pixels.shape[1]} x {pixels.shape[0]}")
 
 
 def _info(options: argparse.Namespace) -> None:
