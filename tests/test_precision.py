@@ -15,7 +15,7 @@ CROPS = {"astronaut": (60, 160), "stream": (200, 100), "page": (20, 40)}
 
 @pytest.fixture(
     scope="module",
-    params=[info.name for info in bundled_models() if info.name in ("default", "psnr", "fast")],
+    params=[info.name for info in bundled_models()],
 )
 def bundled(request: pytest.FixtureRequest) -> Codec:
     return Codec.load(request.param)
