@@ -4,7 +4,7 @@ Coder 2, the learned prior, lies in ``prior_coder``. Coder 1, here, prepares sym
 (Alakuijala et al. 2018; RFC 7932), which by itself knows neither space nor scale. Each
 coefficient's magnitude is *expected* from coefficients that the decoder already has, then written
 in unary, and each bit goes to the group of bits that are about as likely to be one.
-docs/symbol-layout.md tells how, and what it saves.
+docs/format.md tells how.
 
     bands ─► LL: MED residuals ─► planes ─► four passes ─► magnitude s expected from what is known
                                                              │
