@@ -14,13 +14,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ModelError
-from .files import folder_written_atomically
 
 if TYPE_CHECKING:
     from .restoration import QannUNet
@@ -41,7 +40,8 @@ CONFIG = "config.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 """The two files of a network saved by diffusers."""
 
-_HASHED = (f"vae/{CONFIG}", f"vae/{WEIGHTS}", f"qann/{CONFIG}", f"qann/{WEIGHTS}")
+MODEL_FILES = (f"vae/{CONFIG}", f"vae/{WEIGHTS}", f"qann/{CONFIG}", f"qann/{WEIGHTS}")
+"""The files of a model's networks, of which its id is a digest."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def model_by_id(identifier: str) -> ModelInfo:
     )
 
 
-def folder_digest(folder: Path, names: Sequence[str] = _HASHED) -> str:
+def folder_digest(folder: Path, names: Sequence[str] = MODEL_FILES) -> str:
     """The id of the weights in a model folder: 8 hexadecimal digits of a SHA-256.
 
     Raises:
@@ -210,7 +210,7 @@ def load_networks(folder: Path) -> tuple[WaveletVAE, QannUNet, str]:
     Raises:
         ModelError: when files are missing, damaged or not what ``model.json`` says.
     """
-    identifier = _checked_digest(folder, _HASHED)
+    identifier = _checked_digest(folder, MODEL_FILES)
     kind = vae_class(folder)
     if kind != "WaveletVAE":
         raise ModelError(f"The VAE in {folder} is a {kind}; load it with load_codec.")
@@ -232,7 +232,7 @@ def load_tensor_networks(folder: Path) -> tuple[TensorVAE, QannUNet | None, str]
             says, or do not fit together.
     """
     has_restorer = (folder / "qann").is_dir()
-    names = [name for name in _HASHED if has_restorer or name.startswith("vae/")]
+    names = [name for name in MODEL_FILES if has_restorer or name.startswith("vae/")]
     if _vae_folder(folder) == folder:
         names = [name.removeprefix("vae/") for name in names]
     identifier = _checked_digest(folder, names)
@@ -289,36 +289,3 @@ def _load(network: Any, folder: Path) -> Any:
     except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
         raise ModelError(f"The weights in {folder} cannot be loaded: {error}") from error
     return loaded.eval().requires_grad_(False)
-
-
-def export_model(networks: Path, folder: Path, summary: str) -> ModelInfo:
-    """Writes half-precision weights of a training run as a model folder.
-
-    Args:
-        networks: a folder with ``vae/`` and ``qann/``, such as a run's ``model``.
-        folder: the model folder to write; its name becomes the model's name.
-        summary: one sentence for people.
-
-    Raises:
-        ParameterError: when the folder holds something already or cannot be written; then nothing
-            is left of it.
-    """
-    from safetensors.torch import load_file, save
-
-    with folder_written_atomically(folder) as unfinished:
-        for name in _HASHED:
-            source, target = networks / name, unfinished / name
-            target.parent.mkdir(exist_ok=True)
-            if source.suffix == ".json":
-                config = json.loads(source.read_text(encoding="utf-8"))
-                config.pop(
-                    "_name_or_path", None
-                )  # where diffusers found it: a path of this machine
-                target.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-            else:
-                tensors = {key: tensor.half() for key, tensor in load_file(source).items()}
-                target.write_bytes(save(tensors, metadata={"format": "pt"}))
-        info = ModelInfo(folder.name, folder_digest(unfinished), summary)
-        facts = json.dumps(asdict(info), indent=2) + "\n"
-        (unfinished / "model.json").write_text(facts, encoding="utf-8")
-    return info

@@ -36,6 +36,7 @@ from qann_core import (  # noqa: E402
 from qann_core.metrics import psnr  # noqa: E402
 from qann_core.rate_distortion import Point  # noqa: E402
 from qann_core.restoration import QannUNet  # noqa: E402
+from qann_core.training.export import export_model  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -78,7 +79,7 @@ def second_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     weights = tmp_path / "run" / "model" / "qann" / "diffusion_pytorch_model.safetensors"
     tensors = load_file(weights)
     save_file({k: v * ("heads" not in k) for k, v in tensors.items()}, weights)
-    models.export_model(tmp_path / "run" / "model", tmp_path / "idle", "It repairs nothing.")
+    export_model(tmp_path / "run" / "model", tmp_path / "idle", "It repairs nothing.")
     monkeypatch.setattr(models, "models_folder", lambda: tmp_path)
     models.bundled_models.cache_clear()
     yield "idle"
@@ -166,7 +167,7 @@ def tensor_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     vae.save_pretrained(tmp_path / "run" / "model" / "vae")
     qann.save_pretrained(tmp_path / "run" / "model" / "qann")
     copytree(models.models_folder() / "psnr", tmp_path / "psnr")
-    models.export_model(tmp_path / "run" / "model", tmp_path / "tensor", "One tensor.")
+    export_model(tmp_path / "run" / "model", tmp_path / "tensor", "One tensor.")
     monkeypatch.setattr(models, "models_folder", lambda: tmp_path)
     models.bundled_models.cache_clear()
     yield "tensor"

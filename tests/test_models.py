@@ -50,13 +50,3 @@ def test_damaged_weights_are_an_error_that_names_the_folder(tmp_path: Path) -> N
     manifest.write_text(json.dumps({**facts, "id": models.folder_digest(folder)}), encoding="utf-8")
     with pytest.raises(ModelError, match="cannot be loaded"):
         Codec.load(folder)
-
-
-def test_export_halves_the_weights_and_names_them(tmp_path: Path) -> None:
-    source = models.models_folder() / models.DEFAULT_MODEL
-    info = models.export_model(source, tmp_path / "again", "A copy.")
-    assert info.id == models.folder_digest(tmp_path / "again")
-    assert info.name == "again"
-    # Half-precision weights survive another round unchanged.
-    name = "vae/diffusion_pytorch_model.safetensors"
-    assert (tmp_path / "again" / name).read_bytes() == (source / name).read_bytes()

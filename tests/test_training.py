@@ -19,7 +19,7 @@ from qann_core.prior_symbols import CLASSES, SYMBOLS, TOTAL, Tables
 from qann_core.prior_weights import Prior, exact_network, load_prior
 from qann_core.quantization import ROUNDING_OFFSET
 from qann_core.restoration import QannUNet
-from qann_core.training.data import CropStream, PhotoSet, downscaled, load_photos
+from qann_core.training.data import CropStream, PhotoSet
 from qann_core.training.loop import TrainingOptions, TrainingRun, stage_at
 from qann_core.training.objective import Objective, quantize_batch
 from qann_core.training.optimizer import HybridOptimizer, rate_factor
@@ -179,30 +179,6 @@ def test_training_rounds_as_the_codec_does() -> None:
     latents = (torch.tensor([0.55]).view(1, 1, 1, 1),) * 2
     ll, detail = quantize_batch(latents, torch.tensor([1.0]))
     assert (ll.item(), detail.item()) == (1.0, 0.0 if ROUNDING_OFFSET < 0.45 else 1.0)
-
-
-def test_small_jpegs_shrink_and_large_photos_come_in_several_sizes() -> None:
-    small = np.zeros((375, 500, 3), np.uint8)
-    assert [v.shape[:2] for v in downscaled(small, True, 256)] == [(300, 400)]
-    assert [v.shape[:2] for v in downscaled(small, False, 256)] == [(375, 500)]
-    large = np.zeros((2000, 3000, 3), np.uint8)
-    assert [max(v.shape) for v in downscaled(large, True, 256)] == [1800, 1100, 700]
-    assert downscaled(np.zeros((100, 400, 3), np.uint8), True, 256) == []
-
-
-def test_crops_come_from_the_photos(photos: PhotoSet) -> None:
-    stream = CropStream(photos.training, 32, 3, seed=5)
-    first, second = stream.next(), stream.next()
-    assert first.shape == (3, 3, 32, 32)
-    assert not torch.equal(first, second)
-    again = CropStream(photos.training, 32, 3, seed=5)
-    assert torch.equal(again.next(), first)
-
-
-def test_photos_that_cannot_be_used(tmp_path: Path) -> None:
-    (tmp_path / "broken.png").write_bytes(b"not a picture")
-    with pytest.raises(ParameterError, match="64 pixels"):
-        load_photos([tmp_path / "broken.png"], 64)
 
 
 def test_two_processes_train_together(tmp_path: Path, photo: np.ndarray) -> None:

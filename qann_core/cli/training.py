@@ -140,9 +140,9 @@ def _settings(options: argparse.Namespace, *more: str) -> dict[str, Any]:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from ..models import export_model
+    from ..training.export import export_run
 
-    info = export_model(options.run_folder / "model", options.model_folder, options.summary)
+    info = export_run(options.run_folder, options.model_folder, options.summary)
     print(f"{options.model_folder}: model {info.name}, id {info.id}")
 
 

@@ -26,38 +26,90 @@ _LARGEST_WEIGHT = 800_000
 """An image is drawn in proportion to its pixels, up to this many."""
 
 
+_VALIDATION_EVERY = 40
+"""One photo in so many is kept for validation."""
+
+_NAMED = 5
+"""Skipped files of one kind that are named; the others are counted."""
+
+
 @dataclass(frozen=True)
 class PhotoSet:
-    """Decoded photos, uint8 (H, W, 3), split into training and validation by file name."""
+    """Decoded photos, uint8 (H, W, 3), to train on and to validate with.
+
+    Attributes:
+        training: every photo in each of its sizes. validation: photos in one size each.
+        notes: lines for the log: how many photos there are, and which files were skipped and why.
+    """
 
     training: tuple[np.ndarray, ...]
     validation: tuple[np.ndarray, ...]
+    notes: tuple[str, ...] = ()
 
 
-def load_photos(paths: Sequence[Path], crop: int, validation_every: int = 40) -> PhotoSet:
-    """Decodes and downscales all photos; unreadable or too small ones are left out.
+def load_photos(paths: Sequence[Path], crop: int) -> PhotoSet:
+    """Decodes and downscales all photos; unreadable or too small ones are left out and reported.
 
-    About one photo in ``validation_every`` is kept for validation, chosen by a hash of its name
-    so that the split never changes.
+    One usable photo in forty is for validation, never all of them. Those are chosen by a hash of
+    the path below the folder that all photos have in common, so that a set of photos is always
+    split alike, wherever it lies and however its files are named.
+
+    Raises:
+        ParameterError: when no photo is left to train on; says why.
     """
+    root = Path(os.path.commonpath([path.absolute().parent for path in paths]))
 
-    def load(path: Path) -> tuple[list[np.ndarray], bool]:
-        digest = hashlib.sha256(path.name.encode()).digest()
+    def load(path: Path) -> list[np.ndarray] | ImageError:
         try:
             pixels = read_image(path).pixels
-        except ImageError:
-            return [], False
-        scaled = downscaled(pixels, weaken_jpeg=path.suffix.lower() in {".jpg", ".jpeg"}, crop=crop)
-        return scaled, digest[0] * 256 + digest[1] < 65536 // validation_every
+        except ImageError as error:
+            return error
+        return downscaled(pixels, weaken_jpeg=path.suffix.lower() in {".jpg", ".jpeg"}, crop=crop)
 
-    training: list[np.ndarray] = []
-    validation: list[np.ndarray] = []
+    usable: list[tuple[bytes, list[np.ndarray]]] = []
+    unusable: list[str] = []
+    small: list[str] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for scaled, validates in tqdm(pool.map(load, paths), "Reading photos", len(paths)):
-            (validation if validates else training).extend(scaled[-1:] if validates else scaled)
-    if not training:
-        raise ParameterError(f"No photo has both sides of {crop} pixels or more.")
-    return PhotoSet(tuple(training), tuple(validation))
+        scaled = tqdm(pool.map(load, paths), "Reading photos", len(paths))
+        for path, versions in zip(paths, scaled, strict=True):
+            if isinstance(versions, ImageError):
+                unusable.append(str(versions).rstrip("."))
+            elif not versions:
+                small.append(str(path))
+            else:
+                name = path.absolute().relative_to(root).as_posix()
+                usable.append((hashlib.sha256(name.encode("utf-8", "replace")).digest(), versions))
+    skipped = [
+        f"{len(files)} {reason} ({_named(files)})"
+        for files, reason in (
+            (unusable, "not usable as images"),
+            (small, f"with a side of less than {crop} pixels"),
+        )
+        if files
+    ]
+    if not usable:
+        raise ParameterError(
+            f"There is no photo to train on; of {len(paths)} files, {' and '.join(skipped)}."
+        )
+    by_hash = sorted(range(len(usable)), key=lambda index: usable[index][0])
+    validates = sorted(by_hash[: round(len(usable) / _VALIDATION_EVERY)])
+    trained = sorted(set(by_hash) - set(validates))
+    notes = [
+        f"{len(trained)} photos for training, {len(validates)} for validation; "
+        f"of {len(paths)} files {len(paths) - len(usable)} skipped.",
+        *(f"Skipped: {reason}." for reason in skipped),
+    ]
+    return PhotoSet(
+        tuple(photo for index in trained for photo in usable[index][1]),
+        tuple(usable[index][1][-1] for index in validates),
+        tuple(notes),
+    )
+
+
+def _named(files: Sequence[str]) -> str:
+    """The first of the files, and how many more there are."""
+    shown = "; ".join(files[:_NAMED])
+    return shown if len(files) <= _NAMED else f"{shown} and {len(files) - _NAMED} more"
 
 
 def downscaled(pixels: np.ndarray, weaken_jpeg: bool, crop: int) -> list[np.ndarray]:
@@ -74,7 +126,7 @@ def downscaled(pixels: np.ndarray, weaken_jpeg: bool, crop: int) -> list[np.ndar
     versions = []
     for target in targets:
         size = max(1, round(width * target / long_side)), max(1, round(height * target / long_side))
-        if min(size) < crop and min(height, width) > crop:
+        if min(size) < crop and min(height, width) >= crop:
             factor = crop / min(height, width)
             size = max(crop, round(width * factor)), max(crop, round(height * factor))
         if min(size) < crop:

@@ -182,7 +182,8 @@ class BudgetedRun:
         """Trains until the budget is spent; validates and saves now and then, and at the end."""
         main, options = self.accelerator.is_main_process, self.options
         if main:
-            tqdm.write(described(self.device))
+            for line in (*self.photos.notes, described(self.device)):
+                tqdm.write(line)
         budget = options.steps or round(options.minutes * 60)
         unit = "step" if options.steps else "s"
         every = {self.validate: options.validation_minutes, self.save: options.checkpoint_minutes}

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from qann_core import Codec, read_header, read_image
 from qann_core.metrics import psnr, ssim
-from qann_core.models import export_model
+from qann_core.training.export import export_model
 
 ROOT = Path(__file__).resolve().parents[2]
 CARDS = "#verdict .cards"
