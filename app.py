@@ -9,8 +9,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from app.compare import opening
-from app.demo import build, launch_options
+from app.compare.events import opening
+from app.page import build, launch_options
 from qann_core.memory import keep_freed_memory
 
 keep_freed_memory()

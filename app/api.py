@@ -12,19 +12,13 @@ from qann_core.bitstream import read_header
 from qann_core.limits import MAX_LEVELS, MIN_LEVELS
 from qann_core.metrics import bits_per_pixel
 
-from . import curves, open_file
-from .models import DEFAULT_CODER, DEFAULT_MODEL, Choice, check_choice, model_names
+from .choice import DEFAULT_CODER, DEFAULT_MODEL, Choice, check_choice, model_names
+from .compress import Result, compress_photo, peer_at_same_bytes
+from .curves.sweeps import bd_rates, shown_peers, sweep
+from .open_file.events import decode_file
 from .pictures import cache_file, png_bytes
+from .session import PAGE_MEGAPIXELS, Photo, latents_pool, read_photo
 from .toasts import refused
-from .visit import (
-    PAGE_MEGAPIXELS,
-    Photo,
-    Result,
-    compress_photo,
-    latents_pool,
-    peer_at_same_bytes,
-    read_photo,
-)
 
 
 def compress(
@@ -69,7 +63,7 @@ def decompress(file: str, restore: bool = True) -> tuple[str, dict[str, Any]]:
         What the file's header says: version, width, height, N, coder, model, bytes.
     """
     data = Path(file).read_bytes()
-    pixels = open_file.decode_file(data, restore)
+    pixels = decode_file(data, restore)
     header = read_header(data)
     facts = {**vars(header), "bits_per_pixel": header.bits_per_pixel}
     return cache_file(png_bytes(pixels), f"{Path(file).stem}.png"), facts
@@ -100,7 +94,7 @@ def compare(
     photo, result = _compressed(image, levels, check_choice(model, coder, optimise))
     height, width = photo.pixels.shape[:2]
     peers = {}
-    for peer in curves.shown_peers():
+    for peer in shown_peers():
         found = peer_at_same_bytes(photo, result, peer.name)
         peers[peer.name] = {
             "quality": found.quality,
@@ -136,10 +130,10 @@ def rate_distortion(
     photo = read_photo(image, Path(image).stem)
     photo.use(check_choice(model, coder))
     try:
-        points = [vars(point) for point in curves.sweep(photo)]
+        points = [vars(point) for point in sweep(photo)]
     finally:
         latents_pool.drop(photo.key)
-    return {"points": points, "bd_rate_per_cent": curves.bd_rates(photo.points)}
+    return {"points": points, "bd_rate_per_cent": bd_rates(photo.points)}
 
 
 def _compressed(image: str, levels: float, choice: Choice) -> tuple[Photo, Result]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from .inside_words import STAGES
+from .inside.words import STAGES
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 CHROMIUM = "/usr/bin/chromium"

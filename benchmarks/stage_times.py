@@ -24,10 +24,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import gradio as gr
 
-from app import inside, inside_words
-from app.anatomy import anatomy
+from app.compress import compress_photo
 from app.examples import credits, example_photo
-from app.visit import Visit, compress_photo
+from app.inside import layout as inside
+from app.inside import words as inside_words
+from app.inside.anatomy import anatomy
+from app.session import Visit
 from qann_core.memory import keep_freed_memory
 
 

@@ -15,17 +15,18 @@ import gradio as gr
 
 from qann_core.limits import MIN_LEVELS
 
-from . import compare, plates
-from . import inside_stages as shown
-from . import inside_words as words
+from ..choice import MAX_SLIDER, slider_range, within
+from ..compare.events import OPENING, result_outputs, slide
+from ..compare.layout import CompareTab
+from ..session import Visit
+from ..toasts import toasted
+from . import cards as shown
+from . import plates, words
 from .anatomy import SUBBANDS, Anatomy, anatomy
-from .inside_prior import learned_prior
-from .layout import CompareTab
+from .prior import learned_prior
 from .stages import clearest_subband, lies
-from .toasts import toasted
-from .visit import Visit
 
-NOTEBOOK = Path(__file__).resolve().parent.parent / "assets" / "tutorial.ipynb"
+NOTEBOOK = Path(__file__).resolve().parents[2] / "assets" / "tutorial.ipynb"
 _NAMES = [(subband.name, index) for index, subband in enumerate(SUBBANDS)]
 _CLEAREST = -1
 _EVENTS: dict[str, Any] = {
@@ -74,7 +75,7 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
     gr.Markdown(words.INTRO, elem_id="inside-intro")
     with gr.Row(elem_classes="controls"):
         levels = gr.Slider(
-            MIN_LEVELS, compare.MAX_SLIDER, value=compare.OPENING.levels, step=1,
+            MIN_LEVELS, MAX_SLIDER, value=OPENING.levels, step=1,
             label="N, the number of distinct values", buttons=[], elem_id="inside-levels",
             scale=4, min_width=280,
         )  # fmt: skip
@@ -129,7 +130,7 @@ class Walk:
     def enter(self, visit: Visit, number: int, *values: Any) -> list[Any]:
         """The tab was opened: N and photo may have changed meanwhile."""
         photo, _ = visit.present()
-        low, high = compare.slider_range(photo.choice.model)
+        low, high = slider_range(photo.choice.model)
         slider = gr.update(minimum=low, maximum=high, value=_levels(visit))
         return [slider, *self.draw(visit, number, *values)]
 
@@ -145,7 +146,7 @@ class Walk:
         """N was moved here: the open stage; the Compare tab is to follow."""
         photo, _ = visit.present()
         present = _levels(visit)
-        moved = compare.within(levels, present, photo.choice.model)
+        moved = within(levels, present, photo.choice.model)
         if moved == present:  # the number field reports a release when it is left, too
             return [gr.skip()] * len(self.outputs)
         visit.wanted = moved
@@ -159,7 +160,7 @@ def _follow(visit: Visit, *view: Any) -> Any:
     if wanted is None or wanted == result.levels:
         return gr.skip()
     choice = photo.choice
-    update = compare.slide(visit, wanted, choice.model, choice.coder, choice.effort > 0, *view)
+    update = slide(visit, wanted, choice.model, choice.coder, choice.effort > 0, *view)
     return [*update, wanted]
 
 
@@ -176,7 +177,7 @@ def _wire(
     )
     view = [other.left, other.right, other.show_maps]
     moving.then(
-        toasted(_follow), [visit, *view], [*compare.result_outputs(other), other.levels],
+        toasted(_follow), [visit, *view], [*result_outputs(other), other.levels],
         **_EVENTS | {"show_progress": "hidden"},
     )  # fmt: skip
     for number, (stage_tab, stage) in enumerate(zip(tabs, walk.stages, strict=True)):

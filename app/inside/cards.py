@@ -11,12 +11,11 @@ from qann_core.metrics import bits_per_pixel
 from qann_core.quantization import ROUNDING_OFFSET
 from qann_core.wavelet import COLOURS
 
-from . import figures_inside as drawn
-from . import inside_words as words
-from . import plates, stages
+from ..markup import decibels, size_text, table
+from ..pictures import closer_look
+from . import drawings as drawn
+from . import plates, stages, words
 from .anatomy import SUBBANDS, Anatomy, Subband
-from .cards import decibels, size_text, table
-from .pictures import closer_look
 
 SCALE_NAMES = ("LL 1/16", "1/16", "1/8", "1/4", "1/2")
 

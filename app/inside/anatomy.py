@@ -24,8 +24,9 @@ from qann_core.metrics import psnr, ssim
 from qann_core.quantization import QuantizedLatents, step_for_levels
 from qann_core.wavelet import COLOURS, ORIENTATIONS, WAVELET_LEVELS, Pyramid
 
-from .models import codec_of
-from .visit import Photo, Result, Visit
+from ..choice import codec_of
+from ..compress import Result
+from ..session import Photo, Visit
 
 ROOM_BYTES = 384 * 1024 * 1024
 """Room for the parts of all visits together; one photo of 0.4 megapixels takes 12 MiB."""

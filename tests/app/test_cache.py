@@ -12,8 +12,8 @@ pytest.importorskip("gradio")
 
 from gradio_client import Client, handle_file
 
-from app.demo import build, launch_options
 from app.examples import credits
+from app.page import build, launch_options
 
 
 def test_old_files_are_deleted_but_not_the_pages_own(photo, tmp_path, monkeypatch):

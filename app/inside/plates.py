@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from .anatomy import Subband
-from .inside_words import linked
 from .stages import box_of
+from .words import linked
 
 HOT = """
 element.addEventListener('click', (event) => {

@@ -12,30 +12,28 @@ import gradio as gr
 
 from qann_core import QannError
 
-from . import cards, figures
-from .examples import credits, example_photo
-from .models import DEFAULT_CODER, DEFAULT_MODEL, Choice, check_choice, codec_of
-from .pictures import cache_file, lossless_bytes
-from .toasts import tell, toasted
-from .visit import (
-    PAGE_MEGAPIXELS,
-    Photo,
-    Result,
-    Visit,
-    compress_photo,
-    peer_at_same_bytes,
-    read_photo,
+from ..choice import (
+    DEFAULT_CODER,
+    Choice,
+    check_choice,
+    codec_of,
+    coder_choices,
+    slider_range,
+    within,
 )
-from .words import CODERS, LESSONS
+from ..compress import Result, compress_photo, peer_at_same_bytes
+from ..examples import credits, example_photo
+from ..pictures import cache_file, lossless_bytes
+from ..session import PAGE_MEGAPIXELS, Photo, Visit, read_photo
+from ..toasts import tell, toasted
+from . import cards, drawings
+from .words import LESSONS
 
 if TYPE_CHECKING:
     from .layout import CompareTab
 
 OPENING = LESSONS[0]
 """The page opens with the first lesson's photo and N."""
-
-MAX_SLIDER = 400
-"""The slider's largest N: beyond it pictures hardly change. The endpoints go on to 512."""
 
 Update = list[Any]
 View = tuple[str, str, bool]
@@ -85,7 +83,7 @@ def show(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
 
 
 def _maps(photo: Photo, result: Result) -> dict[str, Any]:
-    figure = figures.error_maps(photo.pixels, result.quantized, result.restored)
+    figure = drawings.error_maps(photo.pixels, result.quantized, result.restored)
     return gr.update(value=figure, visible=True)
 
 
@@ -125,24 +123,6 @@ def slide(
     photo.use(choice)
     visit.result = compress_photo(photo, wanted)
     return show(visit, *view)
-
-
-def within(levels: int | None, otherwise: int, model: str = DEFAULT_MODEL) -> int:
-    """N as typed, brought into the slider's range for a model as the slider itself does."""
-    low, high = slider_range(model)
-    return min(max(int(otherwise if levels is None else levels), low), high)
-
-
-def slider_range(model: str = DEFAULT_MODEL) -> tuple[int, int]:
-    """The slider's smallest and largest N."""
-    codec = codec_of(model)
-    return codec.min_levels, min(codec.max_levels, MAX_SLIDER)
-
-
-def coder_choices(model: str = DEFAULT_MODEL) -> list[tuple[str, str]]:
-    """A model's coders, as labels and values; the first is every model's default."""
-    first, *others = codec_of(model).coders
-    return [(CODERS.get(first, first), DEFAULT_CODER), *((CODERS.get(c, c), c) for c in others)]
 
 
 def change_model(

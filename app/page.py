@@ -7,8 +7,21 @@ from typing import Any
 
 import gradio as gr
 
-from . import api, compare, curves, inside, layout, open_file, words
-from .visit import KEEP_SECONDS, Visit
+from . import api
+from .compare import events
+from .compare import layout as compare
+from .curves import layout as curves
+from .inside import layout as inside
+from .open_file import layout as open_file
+from .session import KEEP_SECONDS, Visit
+
+TITLE = "QANN — slide the diversity, watch the network repair it"
+
+HEADING = """
+# QANN
+A photo codec you can look inside: keep only **N distinct values**, pack them with Brotli,
+then let a small network that knows N repair the picture.
+"""
 
 HERE = Path(__file__).resolve().parent
 _SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
@@ -50,13 +63,13 @@ def build() -> gr.Blocks:
     one at a time (each uses every core), and so are sweeps of curves, apart from results.
     """
     with gr.Blocks(
-        title=words.TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=False
+        title=TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=False
     ) as demo:
         visit = gr.State(Visit(), time_to_live=KEEP_SECONDS, delete_callback=Visit.forget)
-        gr.Markdown(words.HEADING, elem_id="heading")
+        gr.Markdown(HEADING, elem_id="heading")
         with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Compare", id="compare", elem_id="tab-compare"):
-                tab = layout.build(visit)
+                tab = compare.build(visit)
             with gr.Tab("Rate-distortion", id="curves") as curves_tab:
                 curves.build(visit, curves_tab)
             with gr.Tab("Inside the codec", id="inside", elem_id="tab-inside") as inside_tab:
@@ -64,7 +77,7 @@ def build() -> gr.Blocks:
             with gr.Tab("Open a .qann file", id="open", elem_id="tab-open"):
                 open_file.build()
         api.build()
-        compare.wire(demo, tab)
+        events.wire(demo, tab)
     demo.queue(max_size=64, default_concurrency_limit=4)
     return demo
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from qann_core.models import ModelInfo
 
-from .examples import Credit
-from .pictures import data_url
-from .visit import Photo, Result
+from ..compress import Result
+from ..examples import Credit
+from ..markup import decibels, size_text, table
+from ..pictures import data_url
+from ..session import Photo
 from .words import TIPS
 
 SIDES = {
@@ -22,20 +24,6 @@ SIDES = {
     "webp": "WebP, same bytes",
     "avif": "AVIF, same bytes",
 }
-
-
-def size_text(n_bytes: int) -> str:
-    """A length in bytes for people: exact below 10 000, else in kB (1000 bytes)."""
-    if n_bytes < 10_000:
-        return f"{n_bytes:,} B".replace(",", "\u202f")
-    if n_bytes < 10_000_000:
-        return f"{n_bytes / 1000:.1f} kB"
-    return f"{n_bytes / 1e6:.2f} MB"
-
-
-def decibels(value: float) -> str:
-    """PSNR with its unit; equal pictures have no finite one."""
-    return f"{value:.2f} dB" if np.isfinite(value) else "lossless"
 
 
 def side_caption(name: str, photo: Photo, result: Result) -> str:
@@ -156,18 +144,4 @@ def closer(photo: Photo, result: Result) -> str:
     return (
         f"<div class='closer'>{tiles}</div><p class='quiet'>Look closer: {box}, {where}. "
         "Nowhere in this photo does restoration remove more error.</p>"
-    )
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]], label: str) -> str:
-    """A small table; the cells are text, the first of each row names it."""
-    heads = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
-    lines = ""
-    for row in rows:
-        first, *rest = (escape(cell) for cell in row)
-        lines += f"<tr><th scope='row'>{first}</th>" + "".join(f"<td>{c}</td>" for c in rest)
-        lines += "</tr>"
-    return (
-        f"<div class='scroll'><table class='figures' aria-label='{escape(label, quote=True)}'>"
-        f"<thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>"
     )

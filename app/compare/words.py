@@ -1,16 +1,8 @@
-"""The page's texts: what a curious student reads."""
+"""What the tab "Compare" says."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-TITLE = "QANN — slide the diversity, watch the network repair it"
-
-HEADING = """
-# QANN
-A photo codec you can look inside: keep only **N distinct values**, pack them with Brotli,
-then let a small network that knows N repair the picture.
-"""
 
 SLIDER_INFO = (
     "How many distinct values the photo's wavelet coefficients may take. Fewer: a smaller file,"
@@ -52,9 +44,6 @@ LESSONS = (
     ),
 )
 
-CODERS = {"brotli": "Brotli", "brotli-tensor": "Brotli", "prior": "Learned prior"}
-"""How entropy coders are called."""
-
 MODEL_INFO = "Whose latents are quantized, and which network repairs them."
 
 CODER_INFO = "How the integers become bytes. The picture is the same; only the file's size changes."
@@ -83,21 +72,6 @@ your photo, after each move.
 
 The pictures on this page travel losslessly (WebP lossless), so what you compare is exactly what
 the decoders gave.
-"""
-
-CURVES_INTRO = """
-How many bits does which quality cost, **for this photo**? Each point is one real file. Up and to
-the left is better. The ring marks where the slider stands on the Compare tab. *Quantizers* are
-other ways to reduce the same latents, and the network told half or twice the true N.
-"""
-
-OPEN_INTRO = "A `.qann` file back to a picture, with all that its header says."
-
-OPEN_HINT = """
-<p class='quiet'>Download one on the Compare tab, or make one with the command
-<code>qann compress</code>, and drop it here. You will see the picture that plain decoding gives
-beside the restored one, what each field of the header means, and which part takes how many
-bytes.</p>
 """
 
 TIPS = {

@@ -12,6 +12,12 @@ from qann_core.models import DEFAULT_MODEL, bundled_models, bundled_name
 
 DEFAULT_CODER = "brotli"
 
+MAX_SLIDER = 400
+"""The slider's largest N: beyond it pictures hardly change. The endpoints go on to 512."""
+
+CODERS = {"brotli": "Brotli", "brotli-tensor": "Brotli", "prior": "Learned prior"}
+"""How entropy coders are called."""
+
 EFFORT = 4
 """Passes of optimised quantization where it is asked for."""
 
@@ -84,3 +90,21 @@ def pack(integers: Any, choice: Choice) -> bytes:
     """Integers of the chosen model to the bytes of a .qann file, with the chosen coder."""
     coder = None if choice.coder == DEFAULT_CODER else choice.coder
     return codec_of(choice.model).pack_integers(integers, coder)
+
+
+def within(levels: int | None, otherwise: int, model: str = DEFAULT_MODEL) -> int:
+    """N as typed, brought into the slider's range for a model as the slider itself does."""
+    low, high = slider_range(model)
+    return min(max(int(otherwise if levels is None else levels), low), high)
+
+
+def slider_range(model: str = DEFAULT_MODEL) -> tuple[int, int]:
+    """The slider's smallest and largest N."""
+    codec = codec_of(model)
+    return codec.min_levels, min(codec.max_levels, MAX_SLIDER)
+
+
+def coder_choices(model: str = DEFAULT_MODEL) -> list[tuple[str, str]]:
+    """A model's coders, as labels and values; the first is every model's default."""
+    first, *others = codec_of(model).coders
+    return [(CODERS.get(first, first), DEFAULT_CODER), *((CODERS.get(c, c), c) for c in others)]

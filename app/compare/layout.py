@@ -9,11 +9,12 @@ import gradio as gr
 from qann_core.models import bundled_models
 from qann_core.peers import available_peers
 
+from ..choice import DEFAULT_CODER, DEFAULT_MODEL, coder_choices, model_names, slider_range
+from ..examples import credits
+from ..session import PAGE_MEGAPIXELS
+from ..zoom import zoom_buttons
 from . import cards, words
-from .compare import OPENING, coder_choices, slider_range
-from .examples import credits
-from .models import DEFAULT_CODER, DEFAULT_MODEL, model_names
-from .visit import PAGE_MEGAPIXELS
+from .events import OPENING
 
 CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 960}}}
 """What a camera is asked for: as many pixels as are worked on in about a second."""
@@ -116,14 +117,6 @@ def _picture() -> gr.ImageSlider:
         elem_classes="divided",
         height=512,
     )
-
-
-def zoom_buttons(picture: str) -> tuple[gr.Button, gr.Button]:
-    """Out and in, for the toolbar of the divided picture of this id; page.js does the work."""
-    zoom_out, zoom_in = gr.Button("−"), gr.Button("+")
-    for button, direction in ((zoom_out, -1), (zoom_in, 1)):
-        button.click(None, js=f"() => window.qannZoom('#{picture}', {direction})")
-    return zoom_out, zoom_in
 
 
 def _controls() -> tuple[gr.Slider, gr.Dropdown, gr.Dropdown]:

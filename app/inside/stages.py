@@ -1,7 +1,7 @@
 """The data of each stage of the tab "Inside the codec": numbers and arrays, nothing drawn.
 
 Every function takes an ``Anatomy`` (one photo at one N) and gives plain data for
-``app.figures_inside`` and ``app.inside``.
+``app.inside.drawings`` and ``app.inside.cards``.
 """
 
 from __future__ import annotations

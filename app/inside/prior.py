@@ -13,12 +13,11 @@ import numpy as np
 from qann_core.bitstream import HEADER_BYTES
 from qann_core.prior_coder import PriorCoder, predicted_scales
 
-from . import figures_inside as drawn
-from . import inside_words as words
-from . import plates
+from ..markup import table
+from . import drawings as drawn
+from . import plates, words
 from .anatomy import SUBBANDS, Anatomy, Subband
-from .cards import table
-from .inside_stages import SCALE_NAMES, count, per_cent
+from .cards import SCALE_NAMES, count, per_cent
 from .stages import correlation, shrink
 
 MAP_SIDE = 384

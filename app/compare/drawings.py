@@ -1,8 +1,4 @@
-"""Every chart and map: plain data in, matplotlib Figure out. No pyplot, no state, any thread.
-
-Rate-distortion charts and the style of all figures are ``qann_core.charts``, which the command
-``qann benchmark`` draws with too.
-"""
+"""Error maps: plain data in, a matplotlib Figure out. No pyplot, no state, any thread."""
 
 from __future__ import annotations
 
@@ -10,16 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from qann_core.charts import INK, MEASURES, png, rate_distortion, style
-
-__all__ = ["INK", "MEASURES", "codec_label", "error_maps", "png", "rate_distortion"]
+from qann_core.charts import INK
 
 _MAP_SIDE = 768
-
-
-def codec_label(codec: str) -> str:
-    """How a codec is called on charts and in tables."""
-    return style(codec).label
 
 
 def error_maps(original: np.ndarray, quantized: np.ndarray, restored: np.ndarray) -> Figure:

@@ -12,26 +12,20 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from qann_core import Codec, ParameterError, read_image
+from qann_core import ParameterError, read_image
 from qann_core.codec import Latents
-from qann_core.metrics import bits_per_pixel, psnr, ssim
-from qann_core.peers import (
-    Measured,
-    PeerResult,
-    at_bytes,
-    available_peers,
-    bytes_at_psnr,
-    peer_by_name,
-)
+from qann_core.peers import Measured, available_peers
 from qann_core.rate_distortion import Point
 
-from .cores import shares
-from .models import DEFAULT_CHOICE, DEFAULT_MODEL, Choice, codec_of, pack
-from .pictures import closer_look, lossless_bytes, png_bytes
+from .choice import DEFAULT_CHOICE, DEFAULT_MODEL, Choice, codec_of
+
+if TYPE_CHECKING:
+    from .compress import Result
 
 MAX_MEGAPIXELS = 12
 """Largest picture that endpoints and files may have."""
@@ -44,13 +38,6 @@ LATENTS_BYTES = 768 * 1024 * 1024
 
 KEEP_SECONDS = 30 * 60
 """A visit that is not used for so long is forgotten."""
-
-
-def shared_codec() -> Codec:
-    """The default model's codec, whose latents are a pyramid of wavelet subbands."""
-    codec = codec_of()
-    assert isinstance(codec, Codec)
-    return codec
 
 
 class LatentsPool:
@@ -134,67 +121,13 @@ class Photo:
 
 
 @dataclass
-class Result:
-    """A photo at one N: the file, both decoded pictures and their measures.
-
-    Attributes:
-        levels, step: N and the quantization step that it gives.
-        choice: what compressed it.
-        data: the .qann file.
-        quantized, restored: uint8 (H, W, 3), decoded without and with the restoration network.
-        psnr_*, ssim_*: against the original.
-        jpeg_bytes: length of a JPEG file with the restored picture's PSNR; None if out of reach.
-        quantized_file: the quantized picture as a lossless file, and its extension.
-        restored_png: the restored picture as a PNG file.
-        spot: rows and columns of the small box where restoration helps most.
-        peers: other codecs' files of at most as many bytes, filled as they are asked for.
-    """
-
-    levels: int
-    step: float
-    choice: Choice
-    data: bytes
-    quantized: np.ndarray
-    restored: np.ndarray
-    psnr_quantized: float
-    psnr_restored: float
-    ssim_quantized: float
-    ssim_restored: float
-    jpeg_bytes: float | None
-    quantized_file: tuple[bytes, str]
-    restored_png: bytes
-    spot: tuple[slice, slice]
-    peers: dict[str, PeerResult] = field(default_factory=dict)
-
-    @property
-    def bits_per_pixel(self) -> float:
-        """Rate of the whole file."""
-        return bits_per_pixel(len(self.data), *self.restored.shape[:2])
-
-    @property
-    def ratio(self) -> float:
-        """How many times smaller than the raw 24-bit pixels the file is."""
-        return self.restored.nbytes / len(self.data)
-
-    @property
-    def gain(self) -> float:
-        """What restoration adds, in dB."""
-        return self.psnr_restored - self.psnr_quantized
-
-    @property
-    def saving_over_jpeg(self) -> float | None:
-        """Per cent fewer bytes than JPEG at the restored picture's PSNR; negative: more."""
-        return None if self.jpeg_bytes is None else 100 * (1 - len(self.data) / self.jpeg_bytes)
-
-
-@dataclass
 class Visit:
     """One visitor's session.
 
     Attributes:
         photo, result: what is on screen; None before the first photo and after the visit.
         stop_sweep: the visitor's wish that a running sweep of curves should end.
-        anatomy: the photo at one N opened up, as the tab "Inside the codec" has it (app.anatomy).
+        anatomy: the photo at one N opened up, by app.inside.anatomy.
         wanted: the N chosen on that tab, until ``result`` has followed.
     """
 
@@ -248,51 +181,3 @@ def read_photo(path: str | Path, name: str, megapixels: int = MAX_MEGAPIXELS) ->
         "them all."
     )
     return Photo(name, np.array(smaller), (*loaded.notices, notice))
-
-
-def compress_photo(photo: Photo, levels: int) -> Result:
-    """The photo at N = ``levels``, by what was chosen: file, pictures, measures.
-
-    Restoration takes as long as all else together: it has the cores but one for itself.
-    """
-    choice, pixels = photo.choice, photo.pixels
-    codec, latents = codec_of(choice.model), photo.latents(choice.model)
-    quantized = codec.quantize(latents, levels, choice.effort)
-
-    def without_restoration() -> tuple[np.ndarray, float, tuple[bytes, str]]:
-        plain = codec.decode(quantized, restore=False)
-        return plain, ssim(pixels, plain), lossless_bytes(plain)
-
-    many, one = shares()
-    restoring = many.submit(codec.decode, quantized)
-    packing = one.submit(pack, quantized, choice)
-    beside = one.submit(without_restoration)
-    restored = restoring.result()
-    reached = psnr(pixels, restored)
-    ssim_restored = one.submit(ssim, pixels, restored)
-    jpeg = one.submit(bytes_at_psnr, peer_by_name("jpeg"), pixels, reached, photo.jpeg)
-    restored_png = png_bytes(restored)
-    plain, ssim_quantized, quantized_file = beside.result()
-    return Result(
-        levels=quantized.levels,
-        step=quantized.step,
-        choice=choice,
-        data=packing.result(),
-        quantized=plain,
-        restored=restored,
-        psnr_quantized=psnr(pixels, plain),
-        psnr_restored=reached,
-        spot=closer_look(pixels, plain, restored),
-        ssim_quantized=ssim_quantized,
-        ssim_restored=ssim_restored.result(),
-        jpeg_bytes=jpeg.result(),
-        quantized_file=quantized_file,
-        restored_png=restored_png,
-    )
-
-
-def peer_at_same_bytes(photo: Photo, result: Result, name: str) -> PeerResult:
-    """What another codec makes of the photo in at most as many bytes; searched once."""
-    if name not in result.peers:
-        result.peers[name] = at_bytes(peer_by_name(name), photo.pixels, len(result.data))
-    return result.peers[name]

@@ -9,10 +9,11 @@ import pytest
 
 pytest.importorskip("gradio")
 
-from app import anatomy as anatomy_module
-from app import figures_inside, inside_prior, inside_stages, plates, stages, visit
-from app.anatomy import SUBBANDS, Anatomy, anatomy
-from app.models import Choice
+from app import compress, session
+from app.choice import Choice
+from app.inside import anatomy as anatomy_module
+from app.inside import cards, drawings, plates, prior, stages
+from app.inside.anatomy import SUBBANDS, Anatomy, anatomy
 from qann_core import Codec
 from qann_core.bitstream import HEADER_BYTES
 from qann_core.metrics import psnr
@@ -23,12 +24,12 @@ LEVELS = 40
 
 @pytest.fixture(scope="module")
 def opened(photo: np.ndarray) -> Anatomy:
-    return Anatomy(visit.Photo("facade", photo), LEVELS)
+    return Anatomy(session.Photo("facade", photo), LEVELS)
 
 
-def visit_of(photo: np.ndarray) -> visit.Visit:
-    arrived = visit.Photo("facade", photo)
-    return visit.Visit(arrived, visit.compress_photo(arrived, LEVELS))
+def visit_of(photo: np.ndarray) -> session.Visit:
+    arrived = session.Photo("facade", photo)
+    return session.Visit(arrived, compress.compress_photo(arrived, LEVELS))
 
 
 def test_subbands_are_the_planes_of_the_pyramid(opened):
@@ -114,7 +115,7 @@ def test_entropy_and_packings(opened):
 
 
 def test_both_coders_bytes_add_up_to_their_payloads(opened):
-    found = inside_prior.coders(opened)
+    found = prior.coders(opened)
     assert found.brotli.shape == found.prior.shape == (len(opened.quantized.bands),)
     for n_bytes, parts, coder in (
         (found.n_brotli, found.brotli, "brotli"),
@@ -123,12 +124,12 @@ def test_both_coders_bytes_add_up_to_their_payloads(opened):
         data = opened.codec.pack(opened.latents, LEVELS, coder=coder)
         assert n_bytes == len(data) - HEADER_BYTES
         assert parts.sum() == pytest.approx(n_bytes)
-    html = inside_prior.learned_prior(opened)
+    html = prior.learned_prior(opened)
     assert f"% {'fewer' if found.saved >= 0 else 'more'}</b>" in html
 
 
 def test_prior_is_shown_where_it_expected_best(opened):
-    found = inside_prior.clearest_expectation(opened)
+    found = prior.clearest_expectation(opened)
     assert found.subband.colour == "Y" and found.subband.scale in (4, 8)
     assert found.scale.shape == found.magnitude.shape == opened.true(found.subband).shape
     assert found.scale.min() > 0 and 0 < found.agreement <= 1
@@ -137,7 +138,7 @@ def test_prior_is_shown_where_it_expected_best(opened):
 
 def test_a_model_without_prior_has_one_sentence(opened, monkeypatch):
     monkeypatch.setattr(Codec, "has_prior", False)
-    html = inside_prior.learned_prior(opened)
+    html = prior.learned_prior(opened)
     assert "no learned prior" in html and "<img" not in html and html.count(".") == 1
 
 
@@ -166,24 +167,24 @@ def test_attention_is_a_distribution_within_a_window(opened):
     weights = stages.attention(opened, 3, 5)
     assert weights.shape == opened.quantized.bands[0].shape[1:]
     assert weights.sum() == pytest.approx(1, abs=1e-4)
-    lit = figures_inside.attention_pixels(opened.photo.pixels, weights)
+    lit = drawings.attention_pixels(opened.photo.pixels, weights)
     assert lit.shape == opened.photo.pixels.shape
 
 
 def test_every_stage_shows_a_picture_with_words_for_it(opened):
     chosen = SUBBANDS[5]
     shown = [
-        inside_stages.image(opened),
-        inside_stages.latents_head(opened) + inside_stages.latents_pictures(opened, chosen),
-        inside_stages.latents_residual(opened),
-        inside_stages.diversity_head(opened) + inside_stages.diversity(opened, chosen),
-        inside_stages.brotli_head(opened) + inside_stages.brotli(opened),
-        inside_stages.other_packings(opened),
-        inside_prior.learned_prior(opened),
-        inside_stages.restoration(opened) + inside_stages.lie(opened, 2 * LEVELS),
-        inside_stages.attention_picture(opened, 2, 3),
-        inside_stages.synthesis(opened),
-        inside_stages.roads(opened),
+        cards.image(opened),
+        cards.latents_head(opened) + cards.latents_pictures(opened, chosen),
+        cards.latents_residual(opened),
+        cards.diversity_head(opened) + cards.diversity(opened, chosen),
+        cards.brotli_head(opened) + cards.brotli(opened),
+        cards.other_packings(opened),
+        prior.learned_prior(opened),
+        cards.restoration(opened) + cards.lie(opened, 2 * LEVELS),
+        cards.attention_picture(opened, 2, 3),
+        cards.synthesis(opened),
+        cards.roads(opened),
     ]
     for html in shown:
         images = re.findall(r"<img [^>]*>", html)
@@ -200,23 +201,23 @@ def test_roads_are_at_most_as_long(opened):
 
 
 def test_flat_photo_has_a_walk_too():
-    flat = Anatomy(visit.Photo("flat", np.full((24, 40, 3), 127, np.uint8)), 16)
+    flat = Anatomy(session.Photo("flat", np.full((24, 40, 3), 127, np.uint8)), 16)
     for stage in (
-        inside_stages.image,
-        inside_stages.latents_head,
-        inside_stages.diversity_head,
-        inside_stages.brotli_head,
-        inside_stages.roads_head,
-        inside_stages.restoration,
-        inside_stages.synthesis,
+        cards.image,
+        cards.latents_head,
+        cards.diversity_head,
+        cards.brotli_head,
+        cards.roads_head,
+        cards.restoration,
+        cards.synthesis,
     ):
         assert "<p class='stage-number'>" in stage(flat)
     for html in (
-        inside_stages.diversity(flat, stages.clearest_subband(flat)),
-        inside_stages.brotli(flat),
-        inside_stages.other_packings(flat),
-        inside_prior.learned_prior(flat),
-        inside_stages.roads(flat),
+        cards.diversity(flat, stages.clearest_subband(flat)),
+        cards.brotli(flat),
+        cards.other_packings(flat),
+        prior.learned_prior(flat),
+        cards.roads(flat),
     ):
         assert "<img" in html
 
@@ -252,8 +253,8 @@ def test_an_anatomy_takes_what_the_result_of_its_n_has(photo):
 
 
 def test_the_bytes_that_brotli_explains_are_brotlis(photo):
-    arrived = visit.Photo("facade", photo, choice=Choice(coder="prior"))
-    one = visit.Visit(arrived, visit.compress_photo(arrived, LEVELS))
+    arrived = session.Photo("facade", photo, choice=Choice(coder="prior"))
+    one = session.Visit(arrived, compress.compress_photo(arrived, LEVELS))
     taken = anatomy(one, LEVELS)
     assert taken.picture_restored is one.result.restored
     assert taken.data == taken.codec.pack(taken.latents, LEVELS, coder="brotli")

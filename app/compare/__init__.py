@@ -1,0 +1,1 @@
+"""The tab "Compare": layout, events, drawings and words."""

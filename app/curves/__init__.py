@@ -1,0 +1,1 @@
+"""The tab "Rate-distortion": layout, events, drawings and words."""

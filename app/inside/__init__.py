@@ -1,0 +1,1 @@
+"""The tab "Inside the codec": layout, events, drawings and words."""

@@ -1,0 +1,36 @@
+"""Numbers and tables as the text and HTML of every tab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+import numpy as np
+
+
+def size_text(n_bytes: int) -> str:
+    """A length in bytes for people: exact below 10 000, else in kB (1000 bytes)."""
+    if n_bytes < 10_000:
+        return f"{n_bytes:,} B".replace(",", "\u202f")
+    if n_bytes < 10_000_000:
+        return f"{n_bytes / 1000:.1f} kB"
+    return f"{n_bytes / 1e6:.2f} MB"
+
+
+def decibels(value: float) -> str:
+    """PSNR with its unit; equal pictures have no finite one."""
+    return f"{value:.2f} dB" if np.isfinite(value) else "lossless"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]], label: str) -> str:
+    """A small table; the cells are text, the first of each row names it."""
+    heads = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
+    lines = ""
+    for row in rows:
+        first, *rest = (escape(cell) for cell in row)
+        lines += f"<tr><th scope='row'>{first}</th>" + "".join(f"<td>{c}</td>" for c in rest)
+        lines += "</tr>"
+    return (
+        f"<div class='scroll'><table class='figures' aria-label='{escape(label, quote=True)}'>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>"
+    )

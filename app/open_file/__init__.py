@@ -1,0 +1,1 @@
+"""The tab "Open a .qann file": layout, events, drawings and words."""

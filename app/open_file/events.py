@@ -1,0 +1,62 @@
+"""Tab "Open a .qann file": a file back to a picture, with all that its header says."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from qann_core import QannError
+from qann_core.bitstream import read_header
+from qann_core.models import model_by_id
+
+from ..choice import codec_of
+from ..pictures import cache_file, lossless_bytes, png_bytes
+from ..session import MAX_MEGAPIXELS
+from .cards import bytes_by_part, header_table, parts_table
+
+
+def decode_file(data: bytes, restore: bool = True) -> np.ndarray:
+    """The picture in a .qann file, with the bundled model that made it.
+
+    Raises:
+        QannError: when it is no such file, is damaged, needs a newer version or other weights,
+            or is larger than this page serves.
+    """
+    header = read_header(data)
+    if header.width * header.height > MAX_MEGAPIXELS * 1e6:
+        raise QannError(
+            f"The picture is {header.width} × {header.height} pixels; this page opens up to "
+            f"{MAX_MEGAPIXELS} megapixels. The command `qann decompress` has no such limit."
+        )
+    codec = codec_of(model_by_id(header.model_id).name)
+    return codec.decode(codec.unpack(data), restore)
+
+
+def open_file(path: str | None) -> list[Any]:
+    """A chosen file to its pictures and tables; a bad one gives a toast and changes nothing."""
+    if path is None:
+        return [gr.skip()] * 5
+    data = Path(path).read_bytes()
+    try:
+        restored = decode_file(data)
+        quantized = decode_file(data, restore=False)
+    except QannError as error:
+        gr.Warning(str(error), title="This file cannot be opened")
+        return [*[gr.skip()] * 4, None]
+    header = read_header(data)
+    stem = Path(path).stem
+    plain, extension = lossless_bytes(quantized)
+    png = cache_file(png_bytes(restored), f"{stem}.png")
+    return [
+        (cache_file(plain, f"quantized.{extension}"), png),
+        header_table(header) + parts_table(bytes_by_part(data, header)),
+        "<div class='sides'><div class='side'><b>Quantized only</b>"
+        f"<span>{escape(stem)}.qann</span>"
+        f"</div><div class='side right'><b>Restored</b><span>the same file</span></div></div>",
+        gr.update(value=png, interactive=True),
+        None,
+    ]
