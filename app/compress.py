@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from qann_core.evaluation.peers import PeerResult, at_bytes, bytes_at_psnr, peer_by_name
 from qann_core.metrics import bits_per_pixel, psnr, ssim
-from qann_core.peers import PeerResult, at_bytes, bytes_at_psnr, peer_by_name
 
 from .choice import Choice, codec_of, pack
 from .cores import shares

@@ -19,7 +19,7 @@ from PIL import Image
 
 from qann_core import ParameterError, read_image
 from qann_core.codec import Latents
-from qann_core.peers import Measured, available_peers
+from qann_core.evaluation.peers import Measured, available_peers
 from qann_core.rate_distortion import Point
 
 from .choice import DEFAULT_CHOICE, DEFAULT_MODEL, Choice, codec_of

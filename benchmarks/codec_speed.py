@@ -19,8 +19,8 @@ import torch
 
 from qann_core import Codec, read_image
 from qann_core.complexity import kilo_macs_per_pixel
+from qann_core.evaluation.peers import at_bytes, available_peers
 from qann_core.models import DEFAULT_MODEL
-from qann_core.peers import at_bytes, available_peers
 
 
 def median_seconds(work: Callable[[], object], repeat: int) -> float:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from .deltas import bd_rate
+from .evaluation.peers import Peer
 from .metrics import MS_SSIM_MIN_SIDE, bits_per_pixel, ms_ssim, psnr, ssim, ssimulacra2
-from .peers import Peer
 
 if TYPE_CHECKING:
     from .codec import Codec

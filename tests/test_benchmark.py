@@ -40,8 +40,8 @@ from qann_core.charts import MEASURES, comparison, style
 from qann_core.cli import benchmark as cli_benchmark
 from qann_core.cli import main
 from qann_core.deltas import bd_rate
+from qann_core.evaluation.peers import peer_by_name
 from qann_core.models import coder_names, resolve_folder
-from qann_core.peers import peer_by_name
 from qann_core.rate_distortion import Point
 
 LEVELS = (32, 96, 256)

@@ -11,6 +11,7 @@ from scipy.ndimage import correlate
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from qann_core.errors import ImageError, ParameterError
+from qann_core.evaluation.peers import peer_by_name
 from qann_core.images import read_image
 from qann_core.metrics import (
     MS_SSIM_MIN_SIDE,
@@ -20,7 +21,6 @@ from qann_core.metrics import (
     ssim,
     ssimulacra2,
 )
-from qann_core.peers import peer_by_name
 
 SHAPE = st.tuples(st.integers(1, 30), st.integers(1, 30), st.just(3))
 

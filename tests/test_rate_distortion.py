@@ -16,8 +16,8 @@ from test_metrics import photo_like
 
 from qann_core import wavelet
 from qann_core.deltas import bd_psnr, bd_rate, decibels, spread
+from qann_core.evaluation.peers import peer_by_name
 from qann_core.metrics import psnr, ssim
-from qann_core.peers import peer_by_name
 from qann_core.quantization import dequantize, quantize
 from qann_core.rate_distortion import (
     Evaluation,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from qann_core.evaluation.peers import available_peers
 from qann_core.models import bundled_models
-from qann_core.peers import available_peers
 
 from ..choice import DEFAULT_CODER, DEFAULT_MODEL, coder_choices, model_names, slider_range
 from ..examples import credits

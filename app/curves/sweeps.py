@@ -11,7 +11,7 @@ from qann_core import Codec
 from qann_core.codec import AnyCodec, EncodedCodec, Latents
 from qann_core.comparators import comparators, sweep_comparator
 from qann_core.comparators.told import FACTORS, sweep_told
-from qann_core.peers import Peer, available_peers
+from qann_core.evaluation.peers import Peer, available_peers
 from qann_core.quantization import QuantizedLatents
 from qann_core.rate_distortion import (
     QUANTIZED,

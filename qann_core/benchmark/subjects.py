@@ -16,6 +16,7 @@ import numpy as np
 from .. import __version__
 from ..comparators.told import FACTORS
 from ..errors import ParameterError
+from ..evaluation.peers import Peer, peer_by_name
 from ..models import (
     WAVELET_VAE,
     coder_names,
@@ -26,7 +27,6 @@ from ..models import (
     resolve_folder,
     vae_class,
 )
-from ..peers import Peer, peer_by_name
 from ..rate_distortion import QUANTIZED, RESTORED, Point, sweep_codec, sweep_effort, sweep_peer
 
 Group = Literal["codec", "peer", "variant"]

@@ -80,10 +80,10 @@ def _plan(options: argparse.Namespace) -> tuple[Plan, str]:
     """The plan, and the name of its results."""
     from ..benchmark.runner import make_plan
     from ..benchmark.subjects import Selection
+    from ..evaluation.peers import available_peers
     from ..files import find_images
     from ..models import models_folder
     from ..optimised_quantization import check_effort
-    from ..peers import available_peers
     from ..quantization import check_levels
 
     if "psnr" not in options.metrics:

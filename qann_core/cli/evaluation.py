@@ -25,9 +25,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from ..codec import load_codec
+    from ..evaluation.peers import peer_by_name
     from ..files import check_target, find_images, write_bytes_atomically
     from ..images import read_image
-    from ..peers import peer_by_name
     from ..quantization import check_levels
     from ..rate_distortion import evaluate
 

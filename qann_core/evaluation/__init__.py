@@ -1,0 +1,1 @@
+"""Rate and distortion over a folder of images: this codec, other codecs, other quantizers."""
