@@ -22,7 +22,7 @@ checkerboards: He et al. 2021.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import torch
@@ -31,7 +31,14 @@ from torch.nn import functional as F
 
 from .limits import MAX_LEVELS, MIN_LEVELS
 from .prior_likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, code_length
-from .prior_passes import ORDERS, Phase, band_by_band, colour_by_colour
+from .prior_passes import (
+    LEVEL_PASSES,
+    Phase,
+    band_by_band,
+    by_colour,
+    colour_by_colour,
+    seen_before,
+)
 from .wavelet import Pyramid
 
 LIMIT = 127
@@ -101,14 +108,9 @@ class DyadicConv(nn.Conv2d):
 
     While it trains, its float weights are rounded on every call; once ``frozen`` they *are* such
     numbers and are used as they stand.
-
-    Attributes:
-        packed: the same convolution in eight-bit integers, see ``prior_int8``; None where there is
-            none.
     """
 
     frozen = False
-    packed: Callable[[Tensor], Tensor] | None = None
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int, gain: float = 1.0, stride: int = 1
@@ -129,8 +131,6 @@ class DyadicConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, h, w) integers within +-127 -> (B, out, h, w), not yet rounded."""
-        if self.packed is not None and x.dtype == torch.float32 and torch.backends.mkldnn.enabled:
-            return self.packed(x)
         weight, bias = (self.weight, self.bias) if self.frozen else self.rounded()
         return self._conv_forward(self.rectify(x), weight, bias)
 
@@ -153,23 +153,19 @@ class PriorLevel(nn.Module):
     Args:
         channels, next_channels: of this level and of the next finer one (0: there is none).
         blocks: convolutions before the passes.
-        order: the passes' order, one of ORDERS.
     """
 
-    def __init__(self, channels: int, next_channels: int, blocks: int, order: str) -> None:
+    def __init__(self, channels: int, next_channels: int, blocks: int) -> None:
         super().__init__()
-        self.order = ORDERS[order]
-        passes = range(len(self.order.passes))
         self.blocks = nn.ModuleList(
             RectifiedConv(channels, channels, 3, 0.3) for _ in range(blocks)
         )
-        stride = 2 if self.order.strided else 1
         self.contexts = nn.ModuleList(
-            DyadicConv(2 * self.order.known_planes(number), channels, 3, 0.5, stride)
-            for number in passes[1:]
+            DyadicConv(2 * step.known_planes, channels, 3, 0.5, stride=2)
+            for step in LEVEL_PASSES[1:]
         )
-        self.hidden = nn.ModuleList(RectifiedConv(channels, channels, 1, 0.3) for _ in passes)
-        self.heads = nn.ModuleList(RectifiedConv(channels, 9, 1, 0.02) for _ in passes)
+        self.hidden = nn.ModuleList(RectifiedConv(channels, channels, 1, 0.3) for _ in LEVEL_PASSES)
+        self.heads = nn.ModuleList(RectifiedConv(channels, 9, 1, 0.02) for _ in LEVEL_PASSES)
         for head in self.heads:
             # Starts at a wide guess: half of all coefficients zero, and a tail of one octave.
             bias = cast(Tensor, head.bias)
@@ -191,35 +187,26 @@ class PriorLevel(nn.Module):
             seen: the level's coefficients so far, compressed, (B, 9, h, w) colour by colour, with
                 zeros where the pass knows nothing.
         """
-        known = self._known(number, seen)
-        if not self.order.strided:
-            return _rounded(self._expect_part(h, number, known))
         raw = h.new_zeros(len(h), 9, *h.shape[-2:])
-        for (y, x), part in self._expect_phases(h, number, known):
+        for (y, x), part in self._expect_phases(h, number, seen):
             raw[..., y::2, x::2] = part.to(raw.dtype)
         return _rounded(raw)
 
     def expect_coded(self, h: Tensor, number: int, seen: Tensor) -> Expected:
         """The same of what the pass codes alone: (B, 3, n), in the order of ``Pass.places``."""
-        step, size = self.order.passes[number], (h.shape[-2], h.shape[-1])
-        if not self.order.strided:
-            return self.expect(h, number, seen).at(torch.from_numpy(step.places(*size)))
-        phases = self._expect_phases(h, number, self._known(number, seen))
-        parts = [part.flatten(2) for _, part in phases]
+        parts = [part.flatten(2) for _, part in self._expect_phases(h, number, seen)]
         if len(parts) == 1:  # a phase's rows are in order
             return _rounded(parts[0])
-        return _rounded(torch.cat(parts, 2)[..., torch.from_numpy(step.sorting(*size))])
-
-    def _known(self, number: int, seen: Tensor) -> Tensor:
-        known = seen[:, : self.order.known_planes(number)]
-        return torch.cat((known, known.abs()), 1)
+        sorting = LEVEL_PASSES[number].sorting(h.shape[-2], h.shape[-1])
+        return _rounded(torch.cat(parts, 2)[..., torch.from_numpy(sorting)])
 
     def _expect_phases(
-        self, h: Tensor, number: int, known: Tensor
+        self, h: Tensor, number: int, seen: Tensor
     ) -> Iterator[tuple[Phase, Tensor]]:
         """Each phase that the pass codes, and its heads, (B, 9, rows, columns)."""
-        padded = F.pad(known, (1, 1, 1, 1))
-        for y, x in self.order.passes[number].phases:
+        known = seen[:, : LEVEL_PASSES[number].known_planes]
+        padded = F.pad(torch.cat((known, known.abs()), 1), (1, 1, 1, 1))
+        for y, x in LEVEL_PASSES[number].phases:
             part = h[..., y::2, x::2]
             if part.numel():
                 yield (y, x), self._expect_part(part, number, padded[..., y:, x:])
@@ -244,7 +231,6 @@ class PriorNetwork(nn.Module):
 
     Args:
         channels: of the levels, coarse to fine. blocks: convolutions of each.
-        order: of the passes, one of ``prior_passes.ORDERS``.
     """
 
     magnitudes: Tensor
@@ -254,15 +240,13 @@ class PriorNetwork(nn.Module):
         self,
         channels: Sequence[int] = (128, 96, 64, 32),
         blocks: Sequence[int] = (3, 2, 2, 1),
-        order: str = "quarters",
     ) -> None:
         super().__init__()
-        self.order = order
         self.channels, self.block_counts = tuple(channels), tuple(blocks)
         self.stem = DyadicConv(21, channels[0], 3, 0.5)
         following = (*channels[1:], 0)
         self.levels = nn.ModuleList(
-            PriorLevel(*sizes, order) for sizes in zip(channels, following, blocks, strict=True)
+            PriorLevel(*sizes) for sizes in zip(channels, following, blocks, strict=True)
         )
         knots = round(math.log2(MAX_LEVELS / MIN_LEVELS)) * KNOTS_PER_OCTAVE + 1
         self.embeddings = nn.ParameterList(torch.zeros(knots, width) for width in channels)
@@ -316,11 +300,10 @@ class PriorNetwork(nn.Module):
                 h = round_clip(h + biases[index])
             h = level.trunk(h)
             values = self.compress(colour_by_colour(band))
-            order = level.order
             expected.append(
                 [
-                    level.expect(h, number, order.seen_before(number, values))
-                    for number in range(len(order.passes))
+                    level.expect(h, number, seen_before(number, values))
+                    for number in range(len(LEVEL_PASSES))
                 ]
             )
             if level.up is not None:
@@ -346,11 +329,11 @@ class PriorNetwork(nn.Module):
 
     def code_lengths(self, expected: list[list[Expected]], values: Pyramid) -> list[Tensor]:
         """Bits of each single detail in ``values``, by band, where so much was expected."""
-        order, lengths = ORDERS[self.order], []
+        lengths = []
         for passes, band in zip(expected, values[1:], strict=True):
             bits = [
                 code_length(one, band[:, colour::3].float())
-                for colour, one in enumerate(order.by_colour(passes))
+                for colour, one in enumerate(by_colour(passes))
             ]
             # Colours were taken apart within each orientation.
             lengths.append(torch.stack(bits, 2).flatten(1, 2))

@@ -26,7 +26,7 @@ from .entropy import Bands, Shapes, integer_range
 from .errors import BitstreamError, ModelError, ParameterError
 from .prediction import med_residual, med_restore
 from .prior import LIMIT, PriorLevel
-from .prior_passes import ORDERS
+from .prior_passes import LEVEL_PASSES, by_colour
 from .prior_symbols import RangeReader, RangeWriter, detail_classes, residual_classes
 from .prior_weights import ID_BYTES, Prior, prior_by_id
 
@@ -136,9 +136,8 @@ def predicted_scales(
         )
         with torch.autocast("cpu", enabled=False):
             levels_passes = prior.network(cut, told)
-        order = ORDERS[prior.network.order]
         for target, place, passes in zip(scales, places[1:], levels_passes, strict=True):
-            for colour, expected in enumerate(order.by_colour(passes)):
+            for colour, expected in enumerate(by_colour(passes)):
                 logit = expected.scale[0].double().numpy() / -8
                 target[colour::3, *place] = 0.5 / np.logaddexp(0, logit)
     return scales
@@ -266,7 +265,7 @@ class _Coding:
         channels, height, width = target.shape
         coded = np.zeros((3, 3, height * width), np.int32)  # colour, orientation, place
         seen = h.new_zeros(1, channels, height, width)
-        for number, step in enumerate(level.order.passes):
+        for number, step in enumerate(LEVEL_PASSES):
             places = step.places(height, width)
             if not present[step.colour] or not places.size:
                 continue

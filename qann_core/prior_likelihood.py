@@ -27,12 +27,6 @@ class Expected:
     tail: Tensor
     centre: Tensor
 
-    def at(self, places: Tensor) -> Expected:
-        """What is expected at positions (n,) of the rows laid end to end: (B, 3, n) each."""
-        return Expected(
-            *(part.flatten(2)[..., places] for part in (self.scale, self.tail, self.centre))
-        )
-
     def times(self, mask: Tensor) -> Expected:
         """Zeros where the mask, broadcast, is zero; the rest where it is one."""
         return Expected(self.scale * mask, self.tail * mask, self.centre * mask)

@@ -37,8 +37,7 @@ from .models import (
     prior_folder,
 )
 from .prior import EXACT, KNOTS_PER_OCTAVE, LIMIT, UNIT, DyadicConv, PriorNetwork, dyadic
-from .prior_int8 import pack, unpack
-from .prior_passes import FIRST_ORDER, ORDERS
+from .prior_passes import ORDER
 from .prior_symbols import Tables
 from .wavelet import Pyramid, pyramid_shapes
 
@@ -46,10 +45,6 @@ ID_BYTES = 4
 CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"
 
 _MAX_CHANNELS, _MAX_BLOCKS, _LEVELS = 512, 16, 4
-
-_NARROW = (144, 16)
-"""Size of an image at which fast convolutions are asked again: kernels have cases of their own for
-few columns."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,7 @@ def exact_network(network: PriorNetwork) -> PriorNetwork:
 
 def trainable(network: PriorNetwork) -> PriorNetwork:
     """A network to train further from a stored one's integers."""
-    fresh = PriorNetwork(network.channels, network.block_counts, network.order)
+    fresh = PriorNetwork(network.channels, network.block_counts)
     layers = dict(_layers(network))
     for name, layer in _layers(fresh):
         layer.weight.data = layers[name].weight.detach().clone().contiguous()
@@ -129,7 +124,6 @@ def load_prior(folder: Path) -> Prior:
         answer = shape["known_answer"]
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"The prior in {folder} cannot be loaded: {error}") from error
-    _pack_where_exact(network, tensors, answer)
     if known_answer(network) != answer:
         raise ModelError(
             "This machine cannot use the prior coder: its convolutions do not give the exact "
@@ -137,22 +131,6 @@ def load_prior(folder: Path) -> Prior:
         )
     identifier = hashlib.sha256(config + weights).digest()[:ID_BYTES]
     return Prior(identifier, network, tables)
-
-
-def _pack_where_exact(network: PriorNetwork, tensors: dict[str, Tensor], answer: str) -> None:
-    """Eight-bit convolutions, if they are to be had and give the known answer."""
-    shifts = {name: tensors[f"{name}.shift"] for name, _ in _layers(network)}
-    narrow = known_answer(network, *_NARROW)
-    try:
-        exact = (
-            pack(network, shifts)
-            and known_answer(network) == answer
-            and known_answer(network, *_NARROW) == narrow
-        )
-    except RuntimeError:
-        exact = False
-    if not exact:
-        unpack(network)
 
 
 @cache
@@ -233,7 +211,7 @@ def _shape(network: PriorNetwork) -> dict:
     return {
         "channels": list(network.channels),
         "blocks": list(network.block_counts),
-        "order": network.order,
+        "order": ORDER,
     }
 
 
@@ -264,16 +242,15 @@ def _network(shape: dict, tensors: dict[str, Tensor]) -> PriorNetwork:
         ValueError, KeyError, TypeError: when they do not make one that is exact.
     """
     channels, blocks = tuple(shape["channels"]), tuple(shape["blocks"])
-    order = shape.get("order", FIRST_ORDER)
     if not (
         len(channels) == len(blocks) == _LEVELS
         and all(isinstance(c, int) and 1 <= c <= _MAX_CHANNELS for c in channels)
         and all(isinstance(b, int) and 0 <= b <= _MAX_BLOCKS for b in blocks)
     ):
         raise ValueError(f"channels {channels} and blocks {blocks} are out of range")
-    if order not in ORDERS:
-        raise ValueError(f"there is no order of passes named {order!r}")
-    network = PriorNetwork(channels, blocks, order)
+    if shape["order"] != ORDER:
+        raise ValueError(f"there is no order of passes named {shape['order']!r}")
+    network = PriorNetwork(channels, blocks)
     for name, layer in _layers(network):
         parts = [tensors[f"{name}.{part}"].float() for part in ("weight", "bias", "shift")]
         _freeze(name, layer, *parts)

@@ -13,7 +13,7 @@ from qann_core import bitstream, models
 GOLDEN = sorted(
     file
     for file in (Path(__file__).parent / "golden").glob("*.qann")
-    if not file.name.startswith(("prior-", "quarters-"))  # test_prior.py has those
+    if not file.name.startswith("quarters-")  # test_prior.py has those
 )
 
 

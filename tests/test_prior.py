@@ -20,33 +20,27 @@ from qann_core import Codec, bitstream, prior_weights
 from qann_core.bitstream import HEADER_BYTES, band_shapes
 from qann_core.entropy import coder_by_id, coder_by_name, integer_range
 from qann_core.errors import BitstreamError, ModelError, ParameterError, QannError
-from qann_core.prior import DyadicConv, PriorNetwork, dyadic
+from qann_core.prior import PriorNetwork, dyadic
 from qann_core.prior_coder import TILE, PriorCoder, predicted_scales
-from qann_core.prior_int8 import Int8Convolution, pack
 from qann_core.prior_likelihood import code_length
-from qann_core.prior_passes import ORDERS, Order, band_by_band, colour_by_colour
+from qann_core.prior_passes import LEVEL_PASSES, band_by_band, colour_by_colour, seen_before
 from qann_core.prior_symbols import CLASSES, ESCAPE, REACH, SYMBOLS, TOTAL, Tables
 from qann_core.prior_weights import Prior, exact_network, load_prior, trainable
 from qann_core.quantization import QuantizedLatents
 
 GOLDEN = Path(__file__).parent / "golden"
-TINY, QUARTERS = GOLDEN / "tiny-prior", GOLDEN / "tiny-quarters"
-PRIOR_OF = {
-    file: folder
-    for word, folder in (("prior", TINY), ("quarters", QUARTERS))
-    for file in sorted(GOLDEN.glob(f"{word}-*.qann"))
-}
-"""The golden files, and the prior that coded each."""
+TINY = GOLDEN / "tiny-quarters"
+FILES = sorted(GOLDEN.glob("quarters-*.qann"))
+"""The golden files, all coded with the tiny prior."""
 
-each_golden_file = pytest.mark.parametrize("file", PRIOR_OF, ids=lambda file: file.stem)
-each_order = pytest.mark.parametrize("folder", [TINY, QUARTERS], ids=lambda folder: folder.stem)
+each_golden_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 
 Bands = tuple[np.ndarray, ...]
 
 
-@pytest.fixture(scope="module", params=[TINY, QUARTERS], ids=lambda folder: folder.stem)
-def prior(request: pytest.FixtureRequest) -> Prior:
-    return load_prior(request.param)
+@pytest.fixture(scope="module")
+def prior() -> Prior:
+    return load_prior(TINY)
 
 
 def random_bands(height: int, width: int, levels: int, seed: int, density: float) -> Bands:
@@ -82,8 +76,8 @@ def machine(threads: int, onednn: bool) -> Iterator[None]:
 
 
 def test_there_are_golden_files() -> None:
-    assert len(PRIOR_OF) == 12
-    assert {bitstream.read_header(file.read_bytes()).coder for file in PRIOR_OF} == {"prior"}
+    assert len(FILES) == 6
+    assert {bitstream.read_header(file.read_bytes()).coder for file in FILES} == {"prior"}
 
 
 @pytest.mark.parametrize("onednn", [True, False])
@@ -91,20 +85,20 @@ def test_there_are_golden_files() -> None:
 @each_golden_file
 def test_golden_files_are_exact(file: Path, threads: int, onednn: bool) -> None:
     with machine(threads, onednn), np.load(file.with_suffix(".npz")) as stored:
-        quantized = bitstream.unpack(file.read_bytes(), load_prior(PRIOR_OF[file]))
+        quantized = bitstream.unpack(file.read_bytes(), load_prior(TINY))
         for index, band in enumerate(quantized.bands):
             assert np.array_equal(band, stored[f"band{index}"])
-        again = bitstream.pack(quantized, "prior", load_prior(PRIOR_OF[file]))
+        again = bitstream.pack(quantized, "prior", load_prior(TINY))
     assert again == file.read_bytes()
 
 
 @each_golden_file
 def test_golden_files_are_exact_in_double_precision_and_under_autocast(file: Path) -> None:
-    double = load_prior(PRIOR_OF[file])
+    double = load_prior(TINY)
     double.network.double()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         bands = bitstream.unpack(file.read_bytes(), double).bands
-        single = bitstream.unpack(file.read_bytes(), load_prior(PRIOR_OF[file])).bands
+        single = bitstream.unpack(file.read_bytes(), load_prior(TINY)).bands
     with np.load(file.with_suffix(".npz")) as stored:
         for index, pair in enumerate(zip(bands, single, strict=True)):
             assert all(np.array_equal(band, stored[f"band{index}"]) for band in pair)
@@ -132,70 +126,9 @@ def test_a_full_size_network_gives_the_same_integers_in_single_and_double_precis
         assert torch.equal(a.centre.double(), b.centre)
 
 
-@pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="needs the processor's int8 dots")
-@pytest.mark.parametrize("threads", [1, 2])
-def test_eight_bit_convolutions_give_the_same_integers(threads: int) -> None:
-    torch.manual_seed(1)
-    network = PriorNetwork()
-    for layer in network.modules():
-        if isinstance(layer, DyadicConv):
-            torch.nn.init.normal_(layer.weight, std=0.2)
-    exact, packed = exact_network(network), exact_network(network)
-    stored = prior_weights._integers(network)
-    assert pack(packed, {name: stored[f"{name}.shift"] for name, _ in packed.named_modules()
-                         if f"{name}.shift" in stored})  # fmt: skip
-    random = np.random.default_rng(threads)
-    with machine(threads, True), torch.inference_mode():
-        for name, layer in packed.named_modules():
-            if isinstance(layer, DyadicConv):
-                assert layer.packed is not None
-                same = exact.get_submodule(name)
-                for size in ((9, 14), (3, 3), (37, 3), (37, 4), (4, 37)):
-                    x = torch.from_numpy(random.integers(-127, 128, (1, layer.in_channels, *size)))
-                    for extreme in (x.float(), 127 * x.sign().float()):
-                        assert torch.equal(layer(extreme), same(extreme)), (name, size)
-        assert prior_weights.known_answer(packed) == prior_weights.known_answer(exact)
-
-
-@each_order
-def test_without_eight_bit_convolutions_nothing_changes(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bands = random_bands(40, 56, 100, 5, 0.3)
-    payload = PriorCoder(load_prior(folder)).encode(bands, 100)
-    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
-    plain = load_prior(folder)
-    assert all(m.packed is None for m in plain.network.modules() if isinstance(m, DyadicConv))
-    assert PriorCoder(plain).encode(bands, 100) == payload
-
-
-def test_eight_bit_convolutions_that_are_wrong_are_not_used(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    genuine = Int8Convolution.__call__
-    monkeypatch.setattr(Int8Convolution, "__call__", lambda self, x: genuine(self, x) / 2)
-    plain = load_prior(TINY)
-    assert all(m.packed is None for m in plain.network.modules() if isinstance(m, DyadicConv))
-
-
-def test_eight_bit_convolutions_that_are_wrong_for_narrow_images_are_not_used(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    genuine = Int8Convolution.__call__
-
-    def broken(self: Int8Convolution, x: torch.Tensor) -> torch.Tensor:
-        out = genuine(self, x)
-        return out + 16 if out.shape[-1] == 1 and out.shape[-2] > 4 else out
-
-    monkeypatch.setattr(Int8Convolution, "__call__", broken)
-    plain = load_prior(QUARTERS)
-    assert all(m.packed is None for m in plain.network.modules() if isinstance(m, DyadicConv))
-
-
-@pytest.mark.parametrize("order", ORDERS)
-def test_training_and_inference_compute_the_same_integers(order: str) -> None:
+def test_training_and_inference_compute_the_same_integers() -> None:
     torch.manual_seed(0)
-    network = PriorNetwork((8, 8, 8, 8), (1, 1, 1, 1), order)
+    network = PriorNetwork((8, 8, 8, 8), (1, 1, 1, 1))
     question, told = prior_weights._known_question(64), torch.tensor([64.0])
     exact = exact_network(network)
     with torch.no_grad():
@@ -214,26 +147,26 @@ def test_what_a_pass_codes_is_expected_as_in_the_whole_plane(
     level = prior.network.levels[0]
     h = torch.randint(-127, 128, (1, prior.network.channels[0], *size)).float()
     values = torch.randint(-40, 41, (1, 9, *size)).float()
-    for number, step in enumerate(level.order.passes):
+    for number, step in enumerate(LEVEL_PASSES):
         places = torch.from_numpy(step.places(*size))
         if not places.numel():
             continue
-        seen = level.order.seen_before(number, values)
+        seen = seen_before(number, values)
         whole, coded = level.expect(h, number, seen), level.expect_coded(h, number, seen)
-        for part, alone in zip(vars(whole.at(places)).values(), vars(coded).values(), strict=True):
-            assert torch.equal(part, alone)
+        for part, alone in zip(vars(whole).values(), vars(coded).values(), strict=True):
+            assert torch.equal(part.flatten(2)[..., places], alone)
 
 
 @given(
     st.integers(1, 90), st.integers(1, 90), st.integers(16, 512), st.integers(0, 10**6),
-    st.sampled_from([0.0, 0.01, 0.2, 1.0]), st.sampled_from([TINY, QUARTERS]),
+    st.sampled_from([0.0, 0.01, 0.2, 1.0]),
 )  # fmt: skip
 @settings(max_examples=60, deadline=None)
 def test_round_trip_of_random_pyramids(
-    height: int, width: int, levels: int, seed: int, density: float, folder: Path
+    height: int, width: int, levels: int, seed: int, density: float
 ) -> None:
     bands = random_bands(height, width, levels, seed, density)
-    round_trip(prior_weights.cached_prior(folder), bands, levels)
+    round_trip(prior_weights.cached_prior(TINY), bands, levels)
 
 
 @pytest.mark.parametrize("levels", [16, 96, 512])
@@ -289,7 +222,7 @@ def test_tables_that_do_not_add_up_are_refused(prior: Prior) -> None:
 
 
 def golden(name: str = "photo-medium") -> bytes:
-    return (GOLDEN / f"prior-{name}.qann").read_bytes()
+    return (GOLDEN / f"quarters-{name}.qann").read_bytes()
 
 
 def with_checksum(data: bytearray) -> bytes:
@@ -350,7 +283,6 @@ def test_a_machine_that_disagrees_refuses(monkeypatch: pytest.MonkeyPatch) -> No
     def inexact(*arguments: torch.Tensor, **options: object) -> torch.Tensor:
         return convolution(*arguments, **options) * 1.01  # type: ignore[arg-type]
 
-    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
     monkeypatch.setattr(torch.nn.functional, "conv2d", inexact)
     with pytest.raises(ModelError, match="This machine cannot use the prior coder"):
         load_prior(TINY)
@@ -366,8 +298,8 @@ def test_weights_whose_sums_could_overflow_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_order_of_passes_is_refused(tmp_path: Path) -> None:
-    shutil.copy(QUARTERS / prior_weights.WEIGHTS, tmp_path)
-    config = json.loads((QUARTERS / "config.json").read_text(encoding="utf-8"))
+    shutil.copy(TINY / prior_weights.WEIGHTS, tmp_path)
+    config = json.loads((TINY / "config.json").read_text(encoding="utf-8"))
     (tmp_path / "config.json").write_text(
         json.dumps(config | {"order": "random"}), encoding="utf-8"
     )
@@ -421,16 +353,15 @@ def test_the_likelihood_is_differentiable_and_adds_up() -> None:
     assert torch.allclose(total, torch.ones_like(total), atol=0.01)
 
 
-@pytest.mark.parametrize("order", ORDERS.values(), ids=list(ORDERS))
-def test_passes_code_each_coefficient_once_and_know_only_what_came_before(order: Order) -> None:
+def test_passes_code_each_coefficient_once_and_know_only_what_came_before() -> None:
     values = torch.arange(1, 9 * 35 + 1).reshape(1, 9, 5, 7)
     coded = torch.zeros_like(values)
-    for number, step in enumerate(order.passes):
-        seen = order.seen_before(number, values)
+    for number, step in enumerate(LEVEL_PASSES):
+        seen = seen_before(number, values)
         assert torch.equal(seen != 0, coded.bool() & (seen != 0)), "only what is coded"
         own = slice(3 * step.colour, 3 * step.colour + 3)
         assert torch.equal(seen[:, : own.stop], (values * coded)[:, : own.stop]), "all of it"
-        assert not seen[:, order.known_planes(number) :].any()
+        assert not seen[:, step.known_planes :].any()
         coded[:, own] += step.mask_like(values)
     assert (coded == 1).all()
     assert torch.equal(band_by_band(colour_by_colour(values)), values)

@@ -11,12 +11,10 @@ from qann_core.bitstream import band_shapes
 from qann_core.errors import ParameterError
 from qann_core.prior import PriorNetwork
 from qann_core.prior_coder import PriorCoder
-from qann_core.prior_passes import FIRST_ORDER
 from qann_core.prior_symbols import CLASSES, TOTAL
 from qann_core.prior_weights import exact_network, load_prior
 from qann_core.training import prior_loop
 from qann_core.training.data import PhotoSet
-from qann_core.training.prior_inherit import with_quarters
 from qann_core.training.prior_loop import PriorOptions, PriorTrainingRun
 from qann_core.training.prior_tables import fit_tables
 from qann_core.vae import WaveletVAE
@@ -57,24 +55,6 @@ def test_the_loss_falls(tmp_path: Path, photos: PhotoSet) -> None:
     run = small_run(tmp_path, photos, 1.0)
     losses = [run.update(0.0)["loss"] for _ in range(48)]
     assert np.mean(losses[-16:]) < np.mean(losses[:16]) - 0.01
-
-
-def test_a_prior_of_the_first_order_becomes_one_with_quarters_that_expects_the_same() -> None:
-    torch.manual_seed(0)
-    first = PriorNetwork((8, 8, 8, 8), (1, 1, 1, 1), FIRST_ORDER)
-    for level in first.levels:
-        for layer in (*level.contexts, *level.heads):
-            torch.nn.init.normal_(layer.weight, std=0.2)
-    random = np.random.default_rng(0)
-    bands = tuple(
-        torch.from_numpy(random.integers(-3, 4, (1, *shape))).float()
-        for shape in band_shapes(70, 90)
-    )
-    told = torch.tensor([64.0])
-    with torch.no_grad():
-        before, after = (n.bits(bands, bands, told) for n in (first, with_quarters(first)))
-    assert torch.allclose(before, after, rtol=1e-3)
-    assert with_quarters(with_quarters(first)).order == "quarters"
 
 
 def test_tables_follow_what_was_seen() -> None:

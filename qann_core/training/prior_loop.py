@@ -28,7 +28,6 @@ from .data import CropStream, PhotoSet, centre_crops, load_photos
 from .loop import CROP_FACTOR, VALIDATION_LEVELS
 from .objective import quantize_batch
 from .optimizer import WARM_UP_STEPS
-from .prior_inherit import with_quarters
 from .prior_tables import fit_tables
 from .run import BudgetedRun, RunOptions, check_crop, stored
 
@@ -213,6 +212,6 @@ def train_prior(
     torch.manual_seed(options.seed)
     network = PriorNetwork()
     if init is not None:
-        network = with_quarters(trainable(load_prior(init).network))
+        network = trainable(load_prior(init).network)
     PriorTrainingRun(out, photos, options, vae, network).run()
     return out / "prior"

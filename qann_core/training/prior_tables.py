@@ -16,7 +16,7 @@ from ..prediction import med_residual
 from ..prior import PriorNetwork
 from ..prior_coder import quantized_means
 from ..prior_likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, code_length
-from ..prior_passes import ORDERS
+from ..prior_passes import by_colour
 from ..prior_symbols import (
     CENTRE_STEP,
     CENTRES,
@@ -56,7 +56,7 @@ def fit_tables(
             bands = [band[image].numpy().astype(np.int32) for band in quantized]
             _count_residuals(counts, bands[0])
             for passes, band in zip(expected, bands[1:], strict=True):
-                for colour, one in enumerate(ORDERS[network.order].by_colour(passes)):
+                for colour, one in enumerate(by_colour(passes)):
                     classes, signs = detail_classes(_one(one, image))
                     _add(counts, classes, band[colour::3] * signs)
     probabilities = np.concatenate((_detail_probabilities(), _residual_probabilities()))

@@ -1,11 +1,10 @@
-"""Makes the golden files of the prior coder: run once per order of passes, never edit the results.
+"""Makes the golden files of the prior coder: run once, never edit the results.
 
     python tests/golden/make_prior.py
 
-``tiny-prior`` and ``tiny-quarters`` are priors with a few features and random weights, one for each
-order of passes, so that these files decode forever, whatever prior the default model has. Each
-prior-NAME.qann and quarters-NAME.qann stands beside the integers that it must decode to on every
-machine.
+``tiny-quarters`` is a prior with a few features and random weights, so that these files decode
+forever, whatever prior the bundled models have. Each quarters-NAME.qann stands beside the integers
+that it must decode to on every machine.
 """
 
 from pathlib import Path
@@ -20,9 +19,6 @@ from qann_core.prior_weights import Prior, exact_network, load_prior, save_prior
 from qann_core.quantization import QuantizedLatents, quantize
 from qann_core.training.prior_tables import fit_tables
 
-SETS = {"prior": ("tiny-prior", "checkerboard"), "quarters": ("tiny-quarters", "quarters")}
-"""By the first word of the files' names: the prior's folder and its order of passes."""
-
 PICTURES = pictures("window")
 
 
@@ -32,10 +28,10 @@ def pyramid(pixels: np.ndarray) -> wavelet.Pyramid:
     return wavelet.forward(wavelet.pad(image))
 
 
-def make_prior(folder: Path, order: str) -> None:
+def make_prior(folder: Path) -> None:
     """Writes a prior: random weights, and tables counted on the photo."""
     torch.manual_seed(1)
-    network = PriorNetwork((12, 12, 8, 8), (1, 1, 1, 1), order)
+    network = PriorNetwork((12, 12, 8, 8), (1, 1, 1, 1))
     for table in network.embeddings:
         torch.nn.init.normal_(table)
     for level in network.levels:
@@ -51,18 +47,17 @@ def make_prior(folder: Path, order: str) -> None:
 
 
 def main() -> None:
-    """Writes the priors that are missing, their files and what those must decode to."""
-    for word, (name, order) in SETS.items():
-        folder = HERE / name
-        if not folder.exists():
-            make_prior(folder, order)
-            make_files(word, load_prior(folder))
+    """Writes the prior, its files and what those must decode to, if they are missing."""
+    folder = HERE / "tiny-quarters"
+    if not folder.exists():
+        make_prior(folder)
+        make_files(load_prior(folder))
 
 
-def make_files(word: str, prior: Prior) -> None:
-    """The files of one prior."""
+def make_files(prior: Prior) -> None:
+    """The prior's files."""
     for name, (pixels, levels) in PICTURES.items():
-        stem = HERE / f"{word}-{name}"
+        stem = HERE / f"quarters-{name}"
         bands = quantize(pyramid(pixels), levels)
         latents = QuantizedLatents(bands, levels, *pixels.shape[:2], model_id="0" * 8)
         data = bitstream.pack(latents, "prior", prior)
