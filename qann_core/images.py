@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
+from .colour import to_srgb
+from .deep_samples import to_8_bits
 from .errors import ImageError, ParameterError
 from .files import write_bytes_atomically
 from .limits import MAX_PIXELS, MAX_SIDE
+from .tiff import MAGIC, TiffPage
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP")
 """Pillow's names of the formats read. No others are tried: some of them start programs."""
@@ -39,9 +42,6 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 
 WRITTEN_EXTENSIONS = tuple(_SAVE_OPTIONS)
 """File name extensions of the formats that are written, in lower case."""
-
-_SRGB_TOLERANCE = 2
-"""A profile that moves no probed colour by more than this (of 255) is sRGB under another name."""
 
 
 @dataclass(frozen=True)
@@ -149,14 +149,40 @@ def _open_path(path: Path) -> Iterator[BinaryIO]:
 
 
 def _read(file: BinaryIO, name: str) -> LoadedImage:
+    file.seek(0)
+    tiff = _tiff_page(file, name) if file.read(4) in MAGIC else None
+    if tiff is not None:
+        _check_size(tiff.width, tiff.height, name)
+        if not tiff.for_pillow:
+            return _read_tiff(tiff)
     try:
         image = Image.open(file, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(name) from error
     except Exception as error:  # Pillow's readers raise many classes on damaged headers
+        if tiff is not None:
+            return _read_tiff(tiff)
         raise _not_an_image(file, name) from error
     with image:
         return _load(image, name)
+
+
+def _tiff_page(file: BinaryIO, name: str) -> TiffPage | None:
+    """The first image of a TIFF file; None when its tags are too damaged to tell."""
+    try:
+        return TiffPage(file, name)
+    except ImageError:
+        return None
+
+
+def _read_tiff(page: TiffPage) -> LoadedImage:
+    """A TIFF image that is not for Pillow."""
+    if not page.can_decode:
+        raise page.refusal()
+    decoded = page.decode()
+    notices = list(decoded.notices)
+    rgb = to_srgb(decoded.colour, decoded.colour.info.get("icc_profile"), notices)
+    return _finished(rgb, decoded.alpha, notices)
 
 
 def _not_an_image(file: BinaryIO, name: str) -> ImageError:
@@ -199,14 +225,19 @@ def _load(image: Image.Image, name: str) -> LoadedImage:
         _check_size(*image.size, name)  # a loader may find another size than the header's
         image = _scale_to_8_bits(_upright(image, notices), notices)
         colour, alpha = _split_alpha(image)
-        rgb = _to_srgb(colour, image.info.get("icc_profile"), notices)
-        if alpha is not None and alpha.getextrema() != (255, 255):
-            rgb = Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha)
-            notices.append("Transparency was composited over white.")
-    except ImageError:
+        rgb = to_srgb(colour, image.info.get("icc_profile"), notices)
+        return _finished(rgb, alpha, notices)
+    except (ImageError, MemoryError):
         raise
     except Exception as error:  # Pillow's decoders raise many classes on damaged data
         raise ImageError(f"{name} is damaged or incomplete; {_ADVICE} that opens.") from error
+
+
+def _finished(rgb: Image.Image, alpha: Image.Image | None, notices: list[str]) -> LoadedImage:
+    """Colour in sRGB composited over white."""
+    if alpha is not None and alpha.getextrema() != (255, 255):
+        rgb = Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha)
+        notices.append("Transparency was composited over white.")
     return LoadedImage(np.array(rgb), tuple(dict.fromkeys(notices)))
 
 
@@ -219,27 +250,11 @@ def _upright(image: Image.Image, notices: list[str]) -> Image.Image:
 
 
 def _scale_to_8_bits(image: Image.Image, notices: list[str]) -> Image.Image:
-    """Grey samples of more than 8 bits (modes I;16*, I, F) to mode L; other modes unchanged.
-
-    A 32-bit or floating-point sample does not say where white is. Integers within 0..255 or
-    0..65535 and floats within 0..1, 0..255 or 0..65535 are taken to mean that range; otherwise
-    white is the largest value and black the smallest.
-    """
+    """Grey samples of more than 8 bits (modes I;16*, I, F) to mode L; other modes unchanged."""
     if not (image.mode in ("I", "F") or image.mode.startswith("I;16")):
         return image
-    values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
-    black, highest = min(values.min(), 0.0), values.max()
-    whites = {"I": (255, 65535), "F": (1, 255, 65535)}.get(image.mode, (65535,))
-    white = next((w for w in whites if highest <= w), highest)
-    if black < 0 or highest > whites[-1]:
-        black, white = values.min(), highest
-        notices.append("Samples beyond 16 bits were stretched from black to white.")
-    elif image.mode == "F":
-        notices.append("Floating-point samples were scaled to 8 bits.")
-    elif white == 65535:
-        notices.append("16-bit samples were scaled to 8 bits.")
-    scaled = np.rint(255 * (values - black) / max(white - black, 1e-30))
-    grey = Image.fromarray(scaled.astype(np.uint8))
+    samples = np.asarray(image)
+    grey = Image.fromarray(to_8_bits(samples.astype(samples.dtype.newbyteorder("=")), notices)[0])
     grey.info = {key: image.info[key] for key in ("icc_profile",) if key in image.info}
     return grey
 
@@ -258,49 +273,3 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     if image.mode in ("1", "P", "PA"):
         return image.convert("L" if image.mode == "1" else "RGB"), None
     return image, None
-
-
-def _to_srgb(image: Image.Image, profile_data: bytes | None, notices: list[str]) -> Image.Image:
-    """Colour without alpha (L, RGB, CMYK, LAB, YCbCr, ...) to RGB in sRGB."""
-    if image.mode == "LAB":
-        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-        return _apply_profile(image, profile, notices)
-    if profile_data:
-        try:
-            profile = ImageCms.ImageCmsProfile(io.BytesIO(profile_data))
-            return _apply_profile(image, profile, notices)
-        except Exception:  # littleCMS reports a damaged or mismatched profile in many ways
-            notices.append("The embedded colour profile is not usable and was ignored.")
-    if image.mode == "CMYK":
-        notices.append("CMYK without a colour profile was converted approximately.")
-    return image.convert("RGB")
-
-
-def _apply_profile(
-    image: Image.Image, profile: ImageCms.ImageCmsProfile, notices: list[str]
-) -> Image.Image:
-    space = profile.profile.xcolor_space.strip()
-    if space == "RGB" and image.mode not in ("CMYK", "LAB"):
-        image = image.convert("RGB")  # a grey image may carry the profile of its editor
-    transform = ImageCms.buildTransform(
-        profile,
-        ImageCms.createProfile("sRGB"),
-        image.mode,
-        "RGB",
-        ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
-    if image.mode == "RGB" and _is_identity(transform):
-        return image  # not converted: the 8-bit transform would change some values by one
-    notices.append("Colours were converted to sRGB from the image's own colour space.")
-    converted = ImageCms.applyTransform(image, transform)
-    assert converted is not None  # it is None only for a transform in place
-    return converted
-
-
-def _is_identity(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether a transform from RGB to RGB leaves a grid of 9 x 9 x 9 colours where they are."""
-    ramp = np.linspace(0, 255, 9).astype(np.uint8)
-    probe = np.stack(np.meshgrid(ramp, ramp, ramp), -1).reshape(9, 81, 3)
-    moved = np.asarray(ImageCms.applyTransform(Image.fromarray(probe), transform))
-    return bool(np.abs(moved.astype(int) - probe).max() <= _SRGB_TOLERANCE)

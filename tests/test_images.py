@@ -1,16 +1,14 @@
 """Reading and writing images: every mode, orientation, profile and kind of damage."""
 
-import io
 import os
-import struct
-import zlib
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image, ImageCms
+from made_images import gradient, png, saved
+from PIL import Image
 
 from qann_core.errors import ImageError, ParameterError
 from qann_core.images import (
@@ -20,79 +18,6 @@ from qann_core.images import (
     write_image,
 )
 from qann_core.limits import MAX_PIXELS, MAX_SIDE
-
-
-def gradient(height=24, width=40):
-    """A smooth image whose four corners all differ; lossy formats keep it within a few values."""
-    y, x = np.mgrid[0:height, 0:width]
-    red, green = 200 * x / (width - 1) + 20, 200 * y / (height - 1) + 20
-    return np.stack((red, green, (red + 255 - green) / 2), -1).astype(np.uint8)
-
-
-def saved(image, image_format, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, image_format, **options)
-    return buffer.getvalue()
-
-
-def png(width, height, depth, colour_type, rows=b"", chunks=()):
-    """A PNG made by hand: for headers that lie and for modes that Pillow does not write."""
-
-    def chunk(kind, data):
-        crc = zlib.crc32(kind + data)
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
-
-    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
-    body = b"".join(chunk(*pair) for pair in chunks)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body
-        + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    )  # fmt: skip
-
-
-def icc_profile(kind, space, tags, connection=b"XYZ "):
-    """A minimal ICC version 2 profile (ICC.1:2001-04) from tag signatures and contents."""
-    offset, table, body = 128 + 4 + 12 * len(tags), b"", b""
-    for signature, content in tags.items():
-        content += b"\0" * (-len(content) % 4)
-        table += struct.pack(">4sII", signature, offset + len(body), len(content))
-        body += content
-    white = struct.pack(">3i", 63190, 65536, 54061)
-    header = struct.pack(
-        ">I4sI4s4s4s12s4s24s4s12s48s",
-        offset + len(body), b"", 0x02400000, kind, space, connection, bytes(12), b"acsp",
-        bytes(24), bytes(4), white, bytes(48),
-    )  # fmt: skip
-    return header[:128] + struct.pack(">I", len(tags)) + table + body
-
-
-def xyz(x, y, z):
-    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in (x, y, z)))
-
-
-def gamma(value):
-    return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(value * 256))
-
-
-SRGB_COLUMNS = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141))
-
-
-def matrix_profile(red, green, blue, curve=2.2):
-    return icc_profile(b"mntr", b"RGB ", {
-        b"wtpt": xyz(0.9642, 1.0, 0.8249),
-        b"rXYZ": xyz(*red), b"gXYZ": xyz(*green), b"bXYZ": xyz(*blue),
-        b"rTRC": gamma(curve), b"gTRC": gamma(curve), b"bTRC": gamma(curve),
-    })  # fmt: skip
-
-
-def cmyk_profile():
-    """A scanned print whose black ink alone is seen, L = 100 to 20; other inks are invisible."""
-    ramp = bytes(range(256))
-    grid = b"".join(bytes((51 if k else 255, 128, 128)) for _ in range(8) for k in (0, 1))
-    identity = struct.pack(">9i", *(65536 if i % 4 == 0 else 0 for i in range(9)))
-    lut = b"mft1\0\0\0\0" + bytes((4, 3, 2, 0)) + identity + ramp * 4 + grid + ramp * 3
-    tags = {b"wtpt": xyz(0.9642, 1.0, 0.8249), b"A2B0": lut, b"A2B1": lut}
-    return icc_profile(b"scnr", b"CMYK", tags, b"Lab ")
 
 
 class TestFormats:
@@ -285,73 +210,6 @@ class TestOrientation:
     def test_damaged_exif_is_ignored(self):
         data = saved(Image.fromarray(gradient()), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
         np.testing.assert_array_equal(read_image(data).pixels, gradient())
-
-
-class TestProfiles:
-    def test_srgb_profile_changes_nothing(self):
-        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-        loaded = read_image(saved(Image.fromarray(gradient()), "PNG", icc_profile=profile))
-        np.testing.assert_array_equal(loaded.pixels, gradient())
-        assert loaded.notices == ()
-
-    @pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"])
-    def test_swapped_primaries_swap_the_colours(self, image_format):
-        red, green, blue = SRGB_COLUMNS
-        image = Image.new("RGB", (16, 16), (255, 0, 0))
-        data = saved(image, image_format, icc_profile=matrix_profile(green, red, blue), quality=95)
-        loaded = read_image(data)
-        np.testing.assert_allclose(loaded.pixels[8, 8], (0, 255, 0), atol=6)
-        assert any("converted to sRGB" in notice for notice in loaded.notices)
-
-    def test_linear_rgb_is_brightened(self):
-        profile = matrix_profile(*SRGB_COLUMNS, curve=1.0)
-        loaded = read_image(
-            saved(Image.new("RGB", (4, 4), (55, 55, 55)), "PNG", icc_profile=profile)
-        )
-        # sRGB's encoding of the linear value 55 / 255 (IEC 61966-2-1).
-        expected = 255 * (1.055 * (55 / 255) ** (1 / 2.4) - 0.055)
-        np.testing.assert_allclose(loaded.pixels[0, 0], expected, atol=2)
-
-    def test_grey_profile(self):
-        tags = {b"wtpt": xyz(0.9642, 1.0, 0.8249), b"kTRC": gamma(1.0)}
-        profile = icc_profile(b"mntr", b"GRAY", tags)
-        for image in (Image.new("L", (4, 4), 55), Image.new("LA", (4, 4), (55, 255))):
-            loaded = read_image(saved(image, "PNG", icc_profile=profile))
-            np.testing.assert_allclose(loaded.pixels[0, 0], 128, atol=2)
-
-    def test_grey_image_and_palette_with_rgb_profile(self):
-        profile = matrix_profile(*SRGB_COLUMNS, curve=1.0)
-        for mode in ("L", "P"):
-            image = Image.new("RGB", (4, 4), (55, 55, 55))
-            image = image.convert("L") if mode == "L" else image.quantize(4)
-            loaded = read_image(saved(image, "PNG", icc_profile=profile))
-            np.testing.assert_allclose(loaded.pixels[0, 0], 128, atol=2)
-
-    def test_cmyk_profile_with_its_black_mapped_to_black(self):
-        for black, expected in ((0, 255), (255, 0)):
-            image = Image.new("CMYK", (16, 16), (255, 0, 255, black))
-            data = saved(image, "TIFF", icc_profile=cmyk_profile())
-            loaded = read_image(data)
-            np.testing.assert_allclose(loaded.pixels[8, 8], expected, atol=3)
-            assert loaded.notices == (
-                "Colours were converted to sRGB from the image's own colour space.",
-            )
-
-    def test_profile_applies_before_compositing(self):
-        red, green, blue = SRGB_COLUMNS
-        image = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
-        image.paste((255, 0, 0, 255), (0, 0, 2, 4))
-        loaded = read_image(saved(image, "PNG", icc_profile=matrix_profile(green, red, blue)))
-        np.testing.assert_allclose(loaded.pixels[0, 0], (0, 255, 0), atol=4)
-        np.testing.assert_array_equal(loaded.pixels[0, 3], (255, 255, 255))
-
-    @pytest.mark.parametrize(
-        "profile", [b"not a profile", cmyk_profile(), matrix_profile(*SRGB_COLUMNS)[:140]]
-    )
-    def test_unusable_profile_is_ignored_with_a_notice(self, profile):
-        loaded = read_image(saved(Image.fromarray(gradient()), "PNG", icc_profile=profile))
-        np.testing.assert_array_equal(loaded.pixels, gradient())
-        assert loaded.notices == ("The embedded colour profile is not usable and was ignored.",)
 
 
 def assert_one_sentence(error, *words):
