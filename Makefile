@@ -1,19 +1,32 @@
-# Two commands: `make demo` shows the codec, `make test` checks everything.
+# Two commands: `make demo` shows the codec, `make test` checks everything. `make test-fast` leaves out
+# slow and browser tests; `make test-all` runs these on each Python from 3.11 to 3.13 that is found.
 # Each sets up its virtual environment once; a stamp file says that it is current.
 
 PYTHON ?= python3.11
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: demo test lint format benchmark clean
+FAST := -m "not slow and not browser"
+
+.PHONY: demo test test-fast test-all lint format benchmark clean
 
 demo: $(RUN_STAMP)
 	$(BIN)/python app.py
 
 test: $(DEV_STAMP) lint
 	$(BIN)/python -m pytest
+
+test-fast: $(DEV_STAMP)
+	$(BIN)/python -m pytest $(FAST)
+
+test-all:
+	set -e; for version in 3.11 3.12 3.13; do \
+	  if python$$version -c "" 2>/dev/null; then \
+	    $(MAKE) test-fast PYTHON=python$$version VENV=.venv-$$version; \
+	  else echo "python$$version is not installed: left out"; fi; \
+	done
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
@@ -46,4 +59,4 @@ $(DEV_STAMP): $(RUN_STAMP)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) .venv-* build *.egg-info
