@@ -5,14 +5,13 @@ SSIMULACRA 2 is symmetric in them. SSIM and MS-SSIM are means over the three cha
 computed by NumPy in one thread: SSIM about six times as fast as scikit-image, MS-SSIM 1.7 times as
 fast as pytorch-msssim. The tests hold them to both libraries. pytorch-msssim does not serve here at
 run time because it needs torch, which would fill the processes in which `qann benchmark` measures
-the memory of other codecs, and because it pads odd sides with black.
+the memory of other codecs, and because it pads odd sides with black. Only SSIMULACRA 2 uses torch,
+and imports it when it is called.
 """
 
-import io
 import math
 
 import numpy as np
-from PIL import Image
 
 from .errors import ImageError, ParameterError
 
@@ -21,6 +20,9 @@ SSIM_WINDOW = 11
 
 MS_SSIM_MIN_SIDE = 161
 """Shorter images are undefined: at the fifth scale, 1/16, the 11-pixel window must fit."""
+
+SSIMULACRA2_MIN_SIDE = 225
+"""Shorter images are undefined: the sixth scale, 1/32, would be smaller than 8 pixels."""
 
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 """SSIM's constants, which keep its two ratios defined where an image is black or flat."""
@@ -90,31 +92,26 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.mean([_ms_ssim_channel(a[..., c], b[..., c]) for c in range(a.shape[2])]))
 
 
-def ssimulacra2(a: np.ndarray, b: np.ndarray) -> float:
+def ssimulacra2(reference: np.ndarray, picture: np.ndarray) -> float:
     """SSIMULACRA 2 (Sneyers, Cloudinary 2022, version 2.1): 100 for equal images, 90 where the
     eye sees no difference, 70 high quality, 50 medium, 30 low; it can be negative.
 
-    Computed by the package ``ssimulacra2``. Its scores are not those of the authors' program: two
-    to six points higher on flat images of 256 x 256 pixels, and far off on small synthetic ones,
-    so compare them with each other only. It takes longer than all other measures together, so it is
-    measured on request.
+    The score is that of ``perceptual.ssimulacra2``, which models of the aim "eye" are trained for.
+    It is within a hundredth of the Python package ``ssimulacra2``. Scores of the authors' program
+    can differ by a few points, since it treats borders otherwise: compare scores of one program.
 
     Raises:
         ImageError: when the images are not uint8 (H, W, 3) of the same shape.
-        ParameterError: when the package is not installed.
+        ParameterError: when a side is shorter than SSIMULACRA2_MIN_SIDE.
     """
-    _check_pair(a, b)
-    try:
-        from ssimulacra2 import compute_ssimulacra2
-    except ImportError as error:
-        raise ParameterError(
-            "SSIMULACRA 2 needs the package ssimulacra2; install the project's extra 'metrics'."
-        ) from error
-    files = io.BytesIO(), io.BytesIO()
-    for image, file in zip((a, b), files, strict=True):
-        Image.fromarray(image).save(file, "BMP")  # the package reads files only
-        file.seek(0)
-    return float(compute_ssimulacra2(*files))
+    _check_pair(reference, picture)
+    import torch
+
+    from .perceptual import ssimulacra2 as scores
+    from .samples import centred
+
+    with torch.inference_mode():
+        return float(scores(centred(reference[None]), centred(picture[None])))
 
 
 def _ms_ssim_channel(a: np.ndarray, b: np.ndarray) -> float:

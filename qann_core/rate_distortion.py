@@ -19,7 +19,15 @@ import numpy as np
 
 from .deltas import bd_rate
 from .evaluation.peers import Peer
-from .metrics import MS_SSIM_MIN_SIDE, bits_per_pixel, ms_ssim, psnr, ssim, ssimulacra2
+from .metrics import (
+    MS_SSIM_MIN_SIDE,
+    SSIMULACRA2_MIN_SIDE,
+    bits_per_pixel,
+    ms_ssim,
+    psnr,
+    ssim,
+    ssimulacra2,
+)
 
 if TYPE_CHECKING:
     from .codec import Codec
@@ -279,6 +287,7 @@ def measure(
     """
     height, width = pixels.shape[:2]
     defined = min(height, width) >= MS_SSIM_MIN_SIDE
+    scored = "ssimulacra2" in extra and min(height, width) >= SSIMULACRA2_MIN_SIDE
     return Point(
         codec=codec,
         setting=setting,
@@ -287,7 +296,7 @@ def measure(
         psnr=psnr(pixels, decoded),
         ssim=ssim(pixels, decoded),
         ms_ssim=ms_ssim(pixels, decoded) if defined else None,
-        ssimulacra2=ssimulacra2(pixels, decoded) if "ssimulacra2" in extra else None,
+        ssimulacra2=ssimulacra2(pixels, decoded) if scored else None,
         encode_seconds=seconds[0],
         decode_seconds=seconds[1],
     )

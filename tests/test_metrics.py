@@ -166,24 +166,11 @@ class TestRealPictures:
 
 
 class TestSsimulacra2:
-    pytest.importorskip("ssimulacra2")
-
-    def test_is_the_package(self, tmp_path, examples):
-        from PIL import Image
-        from ssimulacra2 import compute_ssimulacra2
-
-        pair = photo_pair(examples / "facade.jpg", 30, 100)
-        paths = [tmp_path / "a.png", tmp_path / "b.png"]
-        for image, path in zip(pair, paths, strict=True):
-            Image.fromarray(image).save(path)
-        assert ssimulacra2(*pair) == float(compute_ssimulacra2(*paths))
-        assert ssimulacra2(pair[0], pair[0]) == 100
-
     @pytest.mark.parametrize(("shift", "published"), [(1, 96.15), (5, 89.73), (10, 80.29)])
     def test_flat_pairs_near_the_authors_program(self, shift, published):
         """Scores of libjxl's ssimulacra2 for grey 128 against 128 + shift, 256 x 256, as the tests
         of the Rust implementation (imazen/ssimulacra2, src/reference_data.rs) state them. The
-        package treats the border otherwise, which is most of what a flat picture has."""
+        border is treated otherwise here, which is most of what a flat picture has."""
         a, b = np.full((256, 256, 3), 128, np.uint8), np.full((256, 256, 3), 128 + shift, np.uint8)
         assert published <= ssimulacra2(a, b) <= published + 2.5
 
@@ -206,7 +193,7 @@ def photo_pair(path, quality, side):
 
 @pytest.mark.parametrize("metric", [psnr, ssim, ms_ssim, ssimulacra2])
 def test_images_that_cannot_be_compared(metric):
-    good = np.zeros((200, 200, 3), np.uint8)
+    good = np.zeros((230, 230, 3), np.uint8)
     for a, b in (
         (good, good[1:]),
         (good.astype(np.float32), good),

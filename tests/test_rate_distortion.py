@@ -174,11 +174,12 @@ class TestSweeps:
         assert points[0].encode_seconds == points[1].encode_seconds, "one file, decoded twice"
 
     def test_slow_measures_on_request(self):
-        pytest.importorskip("ssimulacra2")
-        peer, pixels = peer_by_name("jpeg"), photo_like(50, 70)
+        peer, pixels = peer_by_name("jpeg"), photo_like(225, 230)
         (asked,) = sweep_peer(peer, pixels, [50], ("ssimulacra2",))
+        (small,) = sweep_peer(peer, pixels[1:], [50], ("ssimulacra2",))
         (point,) = sweep_peer(peer, pixels, [50])
         assert asked.ssimulacra2 < 100 and point.ssimulacra2 is None
+        assert small.ssimulacra2 is None, "undefined below 225 pixels"
 
     def test_ms_ssim_where_defined(self):
         peer = peer_by_name("jpeg")
