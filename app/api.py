@@ -14,7 +14,8 @@ from qann_core.metrics import bits_per_pixel
 
 from .choice import DEFAULT_CODER, DEFAULT_MODEL, Choice, check_choice, model_names
 from .compress import Result, compress_photo, peer_at_same_bytes
-from .curves.sweeps import bd_rates, shown_peers, sweep
+from .curves.measures import MEASURES, bd_rates
+from .curves.sweeps import shown_peers, sweep
 from .open_file.events import decode_file
 from .pictures import cache_file, png_bytes
 from .session import PAGE_MEGAPIXELS, Photo, latents_pool, read_photo
@@ -124,8 +125,9 @@ def rate_distortion(
         coder: Entropy coder: "brotli", or another that the model has.
 
     Returns:
-        All points (codec, setting, bits per pixel, bytes, PSNR in dB, SSIM, MS-SSIM) and the
-        BD-rate in per cent of the restored curve against each other (negative: fewer bits).
+        All points (codec, setting, bits per pixel, bytes, PSNR in dB, SSIM, MS-SSIM and
+        SSIMULACRA 2) and, by PSNR, the BD-rate in per cent of the restored curve against each
+        other one (negative: fewer bits).
     """
     photo = read_photo(image, Path(image).stem)
     photo.use(check_choice(model, coder))
@@ -133,7 +135,7 @@ def rate_distortion(
         points = [vars(point) for point in sweep(photo)]
     finally:
         latents_pool.drop(photo.key)
-    return {"points": points, "bd_rate_per_cent": bd_rates(photo.points)}
+    return {"points": points, "bd_rate_per_cent": bd_rates(photo.points, MEASURES["PSNR"])}
 
 
 def _compressed(image: str, levels: float, choice: Choice) -> tuple[Photo, Result]:

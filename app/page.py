@@ -71,7 +71,7 @@ def build() -> gr.Blocks:
             with gr.Tab("Compare", id="compare", elem_id="tab-compare"):
                 tab = compare.build(visit)
             with gr.Tab("Rate-distortion", id="curves") as curves_tab:
-                curves.build(visit, curves_tab)
+                curves.build(visit, curves_tab, tab)
             with gr.Tab("Inside the codec", id="inside", elem_id="tab-inside") as inside_tab:
                 inside.build(visit, inside_tab, tab)
             with gr.Tab("Open a .qann file", id="open", elem_id="tab-open"):
@@ -86,7 +86,7 @@ def launch_options() -> dict[str, Any]:
     """What ``demo.launch`` is told."""
     return {
         "theme": theme(),
-        "css_paths": HERE / "page.css",
+        "css_paths": [HERE / "page.css", HERE / "curves" / "curves.css"],
         "js": (HERE / "page.js").read_text(encoding="utf-8"),
         "max_file_size": "30mb",
         "mcp_server": True,

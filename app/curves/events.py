@@ -9,32 +9,69 @@ from typing import Any
 
 import gradio as gr
 
-from qann_core.rate_distortion import QUANTIZED, RESTORED, Point
+from qann_core.charts import style
+from qann_core.rate_distortion import QUANTIZED, RESTORED, Evaluation, Point
 
 from ..compress import Result
-from ..markup import table
+from ..markup import size_text, table
 from ..pictures import cache_file
-from ..session import Visit
-from . import drawings
-from .sweeps import CODECS, as_evaluation, bd_rates, n_points, points_of, sweep
+from ..session import Photo, Visit
+from . import drawings, words
+from .gallery import take_stored
+from .measures import MEASURES, comparisons, curves, quality_at
+from .sweeps import CODECS, n_points, points_of, sweep
 
 _REDRAW_SECONDS = 0.5
 
 
-def _table(points: list[Point]) -> str:
-    rows = []
-    for codec, value in bd_rates(points).items():
-        count = sum(point.codec == codec for point in points)
-        text = "–" if value is None else f"{value:+.1f} %".replace("-", "−")
-        rows.append((drawings.codec_label(codec), text, str(count)))
-    if not rows:
-        rows = [("–", "–", "0")]
-    return (
-        table(("Against", "BD-rate of QANN restored", "Points"), rows, "BD-rate against each codec")
-        + "<p class='quiet'>BD-rate: how many per cent more (+) or fewer (−) bits QANN needs for "
-        "the same PSNR, averaged over the range that both curves share; – where they share "
-        "too little.</p>"
+def draw(visit: Visit, measure: str, family: str = CODECS, doing: str = "") -> list[Any]:
+    """Chart, table, progress and download of the points so far."""
+    photo, result = visit.present()
+    take_stored(photo)
+    points = points_of(photo, family)
+    done, total = len(points), n_points(family, photo.choice)
+    doing = doing or (
+        "Complete:" if done >= total else "Not computed yet:" if not done else "So far:"
     )
+    return [
+        *_shown(photo, result, measure, family),
+        _status(done, total, doing),
+        _download(f"{photo.name}-{family.lower()}", points),
+        gr.update(interactive=done < total),
+    ]
+
+
+def _shown(photo: Photo, result: Result, measure: str, family: str) -> list[str]:
+    points = points_of(photo, family)
+    chart = drawings.chart(points, MEASURES[measure], _measured(result), result.levels)
+    return [chart, _table(points, measure, result)]
+
+
+def _measured(result: Result) -> list[Point]:
+    """The slider's present point, twice: its file decoded without and with restoration."""
+    n_bytes, bpp = len(result.data), result.bits_per_pixel
+    return [
+        Point(QUANTIZED, result.levels, bpp, n_bytes, result.psnr_quantized, result.ssim_quantized),
+        Point(RESTORED, result.levels, bpp, n_bytes, result.psnr_restored, result.ssim_restored),
+    ]
+
+
+def _table(points: list[Point], name: str, result: Result) -> str:
+    measure = MEASURES[name]
+    own = quality_at(curves(points, measure).get(RESTORED, ()), result.bits_per_pixel)
+    rows = [] if own is None else [(style(RESTORED).label, measure.text(own), "")]
+    rows += [
+        (
+            style(other.codec).label,
+            "–" if other.value is None else measure.text(other.value),
+            "–" if other.bd_rate is None else f"{other.bd_rate:+.1f} %".replace("-", "−"),
+        )
+        for other in comparisons(points, measure, result.bits_per_pixel)
+    ]
+    size = size_text(len(result.data))
+    heads = ("Curve", f"{name} at {size}", "BD-rate of QANN")
+    shown = table(heads, rows or [("–", "–", "–")], f"Comparison by {name}")
+    return shown + f"<p class='quiet'>{words.BD_RATE.format(measure=name)}</p>"
 
 
 def _status(done: int, total: int, doing: str) -> str:
@@ -45,37 +82,11 @@ def _status(done: int, total: int, doing: str) -> str:
     )
 
 
-def _current(result: Result) -> list[Point]:
-    """The slider's present point, twice: its file decoded without and with restoration."""
-    n_bytes, bpp = len(result.data), result.bits_per_pixel
-    return [
-        Point(QUANTIZED, result.levels, bpp, n_bytes, result.psnr_quantized, result.ssim_quantized),
-        Point(RESTORED, result.levels, bpp, n_bytes, result.psnr_restored, result.ssim_restored),
-    ]
-
-
-def draw(visit: Visit, measure: str, family: str = CODECS, doing: str = "") -> list[Any]:
-    """Chart, table, progress and downloads of the points so far."""
-    photo, result = visit.present()
-    points, current = points_of(photo, family), _current(result)
-    total = n_points(family, photo.choice)
-    chart = drawings.rate_distortion(points, measure, current)
-    if not doing:
-        finished = len(points) >= total
-        doing = "Done:" if finished else "Ready to go on:" if points else "Not started:"
-    update = [chart, _table(points), _status(len(points), total, doing)]
-    return [*update, *_downloads(f"{photo.name}-{family.lower()}", points, measure, current)]
-
-
-def _downloads(name: str, points: list[Point], measure: str, current: list[Point]) -> list[Any]:
+def _download(name: str, points: list[Point]) -> dict[str, Any]:
     if not points:
-        return [gr.update(value=None, interactive=False)] * 2
-    table = as_evaluation(name, points).to_csv()
-    png = drawings.png(drawings.rate_distortion(points, measure, current))
-    return [
-        gr.update(value=cache_file(table.encode(), f"{name}.csv"), interactive=True),
-        gr.update(value=cache_file(png, f"{name}.png"), interactive=True),
-    ]
+        return gr.update(value=None, interactive=False)
+    text = Evaluation(((name, tuple(points)),)).to_csv()
+    return gr.update(value=cache_file(text.encode(), f"{name}.csv"), interactive=True)
 
 
 def compute(visit: Visit, measure: str, family: str = CODECS) -> Iterator[list[Any]]:
@@ -85,18 +96,17 @@ def compute(visit: Visit, measure: str, family: str = CODECS) -> Iterator[list[A
     """
     photo, result = visit.present()
     visit.stop_sweep = False
+    take_stored(photo)
     drawn, total, under_way = 0.0, n_points(family, photo.choice), photo.points
-    status = _status(len(points_of(photo, family)), total, "Working:")
-    yield [gr.skip(), gr.skip(), status, gr.skip(), gr.skip()]
+    unchanged = [gr.skip(), gr.skip()]
+    yield [*unchanged, _status(len(points_of(photo, family)), total, "Working:"), *unchanged]
     for _ in sweep(photo, family):
         if visit.stop_sweep or not _on_screen(visit, under_way):
             break
         if time.monotonic() - drawn > _REDRAW_SECONDS:
             drawn = time.monotonic()
-            points = points_of(photo, family)
-            chart = drawings.rate_distortion(points, measure, _current(result))
-            status = _status(len(points), total, "Working:")
-            yield [chart, _table(points), status, gr.skip(), gr.skip()]
+            status = _status(len(points_of(photo, family)), total, "Working:")
+            yield [*_shown(photo, result, measure, family), status, gr.skip(), gr.skip()]
     if _on_screen(visit, under_way):
         yield draw(visit, measure, family, "Cancelled, and kept:" if visit.stop_sweep else "")
 

@@ -2,63 +2,73 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from .. import elsewhere
+from ..choice import within
+from ..compare.layout import CompareTab
+from ..session import Visit
 from ..toasts import toasted
-from . import drawings, words
+from . import words
 from .events import compute, draw, stop
+from .measures import MEASURES
 from .sweeps import CODECS, QUANTIZERS
 
+CHART_JS = (Path(__file__).parent / "chart.js").read_text(encoding="utf-8")
+_QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
-def build(visit: gr.State, tab: gr.Tab) -> None:
-    """The tab's components and events."""
+
+def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
+    """The tab's components and events; ``other`` is the Compare tab, whose N a click sets."""
     gr.Markdown(words.INTRO)
     with gr.Row(elem_classes="controls"):
-        family = gr.Radio(
-            [CODECS, QUANTIZERS],
-            value=CODECS,
-            label="Compare with other",
-            min_width=260,
-            elem_id="family",
-        )
         measure = gr.Radio(
-            list(drawings.MEASURES), value="PSNR", label="Quality measure", min_width=300
-        )
-        start = gr.Button("Compute curves", variant="primary", min_width=150, elem_id="sweep-start")
-        cancel = gr.Button("Cancel", min_width=100, elem_id="sweep-cancel")
-    status = gr.HTML("", elem_id="sweep-status", min_height=28)
-    with gr.Row():
+            list(MEASURES), value=next(iter(MEASURES)), label="Quality measure", min_width=340,
+            elem_id="measure",
+        )  # fmt: skip
+        family = gr.Radio(
+            [CODECS, QUANTIZERS], value=CODECS, label="Compare with other",
+            info=words.FAMILY_INFO, min_width=260, elem_id="family",
+        )  # fmt: skip
+    with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
-            chart = gr.Plot(
-                label="Quality over bits per pixel", show_label=False, elem_id="chart", format="png"
-            )
+            chart = gr.HTML(elem_id="chart", min_height=520, js_on_load=CHART_JS)
         with gr.Column(scale=2, min_width=320):
             table = gr.HTML(elem_id="bd-table")
+            status = gr.HTML("", elem_id="sweep-status", min_height=28)
             with gr.Row(elem_classes="downloads"):
-                csv_file = gr.DownloadButton("Points as CSV", interactive=False, size="sm")
-                png_file = gr.DownloadButton("Chart as PNG", interactive=False, size="sm")
-    outputs = [chart, table, status, csv_file, png_file]
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+                start = gr.Button("Compute curves", size="sm", min_width=130, elem_id="sweep-start")
+                cancel = gr.Button("Cancel", size="sm", min_width=80, elem_id="sweep-cancel")
+                csv_file = gr.DownloadButton(
+                    "Points as CSV", interactive=False, size="sm", min_width=120
+                )
+    choices, outputs = [visit, measure, family], [chart, table, status, csv_file, start]
     running = start.click(
-        toasted(compute),
-        [visit, measure, family],
-        outputs,
-        concurrency_id="curves",
-        concurrency_limit=1,
-        **quiet,
+        toasted(compute), choices, outputs, concurrency_id="curves", concurrency_limit=1, **_QUIET
     )
-    redraw = toasted(draw)
-    tab.select(redraw, [visit, measure, family], outputs, trigger_mode="always_last", **quiet)
-    measure.input(redraw, [visit, measure, family], outputs, trigger_mode="always_last", **quiet)
+    # Drawing what is known takes some milliseconds: it waits for nothing and nobody.
+    redrawing: dict[str, Any] = {
+        "fn": toasted(draw), "inputs": choices, "outputs": outputs, "queue": False, **_QUIET,
+    }  # fmt: skip
+    tab.select(**redrawing)
+    measure.input(**redrawing)
     # A sweep of the other family would go on drawing its own chart; its points so far are kept.
-    family.input(
-        redraw,
-        [visit, measure, family],
-        outputs,
-        cancels=[running],
-        trigger_mode="always_last",
-        **quiet,
-    )
-    cancel.click(stop, [visit], None, queue=False, **quiet)
+    family.input(**redrawing, cancels=[running])
+    cancel.click(stop, [visit], None, queue=False, **_QUIET)
+    chosen = chart.select(
+        toasted(_choose), [visit, *elsewhere.levels_inputs(other)], elsewhere.levels_outputs(other),
+        **elsewhere.EVENT,
+    )  # fmt: skip
+    chosen.then(**redrawing)
+
+
+def _choose(
+    visit: Visit, left: str, right: str, with_maps: bool, choice: gr.SelectData
+) -> Any:  # fmt: skip
+    """A point of the chart was chosen: its N is the page's."""
+    photo, result = visit.present()
+    wanted = within(int(choice.index), result.levels, photo.choice.model)
+    return elsewhere.set_levels(visit, wanted, left, right, with_maps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +16,16 @@ from qann_core.quantization import QuantizedLatents
 from qann_core.rate_distortion import (
     QUANTIZED,
     RESTORED,
-    Evaluation,
     Point,
-    bd_rate,
     sweep_codec,
     sweep_peer,
 )
 
 from ..choice import DEFAULT_CHOICE, Choice, codec_of, pack
 from ..session import Photo
+
+SLOW = ("ssimulacra2",)
+"""Measures that a sweep takes only where it is asked to."""
 
 LEVELS = (24, 36, 54, 81, 122, 183, 275, 400)
 CODECS, QUANTIZERS = "Codecs", "Quantizers"
@@ -107,34 +108,12 @@ def _sweeps(
 ) -> Iterator[Iterator[Point]]:
     """The sweeps that give the missing settings of every codec, one after the other."""
     chosen = codec_of(choice.model)
-    yield sweep_codec(_Chosen(chosen, latents, choice), pixels, missing[RESTORED])
+    yield sweep_codec(_Chosen(chosen, latents, choice), pixels, missing[RESTORED], SLOW)
     for peer in shown_peers():
-        yield sweep_peer(peer, pixels, missing.get(peer.name, ()))
+        yield sweep_peer(peer, pixels, missing.get(peer.name, ()), SLOW)
     if not isinstance(chosen, Codec):
         return
     codec = EncodedCodec(chosen, latents)
     for comparator in comparators():
-        yield sweep_comparator(codec, comparator, pixels, missing.get(comparator.name, ()))
-    yield sweep_told(codec, pixels, missing.get(next(reversed(FACTORS)), ()))
-
-
-def as_evaluation(name: str, points: Iterable[Point]) -> Evaluation:
-    """The points as the library's evaluation of one image."""
-    return Evaluation(((name, tuple(points)),))
-
-
-def bd_rates(points: Iterable[Point]) -> dict[str, float | None]:
-    """BD-rate in per cent of the restored curve against each other curve that has points."""
-    evaluation = as_evaluation("", points)
-    curves = {
-        codec: ([p.bpp for p in curve], [p.psnr for p in curve])
-        for codec in evaluation.codecs()
-        for curve in [evaluation.mean_curve(codec)]
-    }
-    if RESTORED not in curves:
-        return {}
-    return {
-        codec: bd_rate(*curve, *curves[RESTORED])
-        for codec, curve in curves.items()
-        if codec != RESTORED
-    }
+        yield sweep_comparator(codec, comparator, pixels, missing.get(comparator.name, ()), SLOW)
+    yield sweep_told(codec, pixels, missing.get(next(reversed(FACTORS)), ()), SLOW)

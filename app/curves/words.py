@@ -1,7 +1,14 @@
 """What the tab "Rate-distortion" says."""
 
 INTRO = """
-How many bits does which quality cost, **for this photo**? Each point is one real file. Up and to
-the left is better. The ring marks where the slider stands on the Compare tab. *Quantizers* are
-other ways to reduce the same latents, and the network told half or twice the true N.
+How many bits does which quality cost, **for this photo**? Every point is one real file. Up and to
+the left is better. Choose a point to set N to it.
 """
+
+FAMILY_INFO = "Quantizers: other ways to round the same latents, and the network given a wrong N."
+
+BD_RATE = (
+    "BD-rate: how many per cent more (+) or fewer (−) bits the restored picture needs for the same "
+    "{measure} as that codec's, averaged over what both curves share. – stands where a codec has "
+    "no file of this size, or two curves share too little."
+)

@@ -20,8 +20,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from app import choice, compress, pictures, session  # noqa: E402
 from app.compare import cards, events  # noqa: E402
 from app.compare import drawings as maps  # noqa: E402
-from app.curves import drawings, sweeps  # noqa: E402
-from app.curves import events as curves  # noqa: E402
+from app.curves import sweeps  # noqa: E402
 from app.examples import credits, example_photo  # noqa: E402
 from app.open_file.cards import bytes_by_part  # noqa: E402
 from app.open_file.events import decode_file  # noqa: E402
@@ -270,50 +269,8 @@ def test_verdict_says_each_number_with_its_meaning(pixels):
     assert "JPEG cannot reach" in cards.verdict(photo, result)
 
 
-def test_figures_draw_from_plain_data(pixels):
-    points = [
-        Point(codec, n, n / 100, n, 20 + n / 10, 0.9, ms_ssim)
-        for codec, ms_ssim in (("restored", 0.9), ("jpeg", None))
-        for n in (10, 20, 30)
-    ]
-    for measure in drawings.MEASURES:
-        figure = drawings.rate_distortion(points, measure, points[:1])
-        assert figure.axes[0].get_ylabel().startswith(measure)
-    assert drawings.png(drawings.rate_distortion([], "PSNR", []))[:4] == b"\x89PNG"
+def test_error_maps_are_two_on_one_scale(pixels):
     assert len(maps.error_maps(pixels, pixels, pixels).axes) == 3
-
-
-def test_sweep_stops_and_goes_on_where_it_was(pixels):
-    photo = session.Photo("leaves", pixels)
-    one = session.Visit(photo, compress.compress_photo(photo, 40))
-    steps = curves.compute(one, "PSNR")
-    next(steps)
-    next(steps)
-    curves.stop(one)
-    *_, last = steps
-    kept = len(photo.points)
-    assert "Cancelled" in last[2] and 0 < kept < sweeps.n_points()
-    settings = [(p.codec, p.setting) for p in photo.points]
-    sweep = sweeps.sweep(photo)
-    following = next(sweep)
-    assert (following.codec, following.setting) not in settings
-
-
-def test_quantizers_are_a_family_of_curves_that_shares_the_codecs_points(pixels):
-    photo = session.Photo("leaves", np.ascontiguousarray(pixels[:48, :64]))
-    one = session.Visit(photo, compress.compress_photo(photo, 40))
-    *_, last = curves.compute(one, "PSNR", sweeps.QUANTIZERS)
-    points = sweeps.points_of(photo, sweeps.QUANTIZERS)
-    assert len(points) == len(photo.points) == sweeps.n_points(sweeps.QUANTIZERS)
-    codecs = {point.codec for point in points}
-    assert codecs == {"quantized", "restored", "daq", "rq", "told-half", "told-double"}
-    assert "Done" in last[2] and drawings.codec_label("daq") in last[1]
-    labels = {line.get_label() for line in last[0].axes[0].get_lines()}
-    assert {drawings.codec_label(codec) for codec in codecs} <= labels
-    shared = sweeps.points_of(photo, sweeps.CODECS)
-    assert {point.codec for point in shared} == {"quantized", "restored"}
-    following = next(sweeps.sweep(photo, sweeps.CODECS))
-    assert following.codec == "jpeg"
 
 
 def test_file_opened_and_its_bytes_by_part(pixels):

@@ -1,0 +1,88 @@
+"""Rate-distortion points of the bundled photos, computed once: ``python -m app.curves.gallery``.
+
+The command writes ``assets/examples/curves.json``. Points of other codecs stay true for ever;
+those of this codec are only used with the model that they were computed with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from qann_core.evaluation.peers import available_peers
+from qann_core.metrics import bits_per_pixel
+from qann_core.rate_distortion import Point
+
+from ..choice import DEFAULT_CHOICE, codec_of
+from ..examples import EXAMPLES, credits, example_photo
+from ..session import Photo
+from .sweeps import CODECS, QUANTIZERS, sweep
+
+PATH = EXAMPLES / "curves.json"
+_FIELDS = {"setting": 0, "n_bytes": 0, "psnr": 3, "ssim": 5, "ms_ssim": 5, "ssimulacra2": 2}
+"""What is stored of a point, and its digits after the point."""
+
+
+@cache
+def _stored() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
+    return found
+
+
+def is_current(name: str) -> bool:
+    """Whether this codec's stored points of a bundled photo are those of the default model."""
+    return bool(_stored().get(name, {}).get("model") == codec_of().model_id)
+
+
+def take_stored(photo: Photo) -> None:
+    """Adds the stored points to a bundled photo that are true for what is chosen."""
+    if not photo.bundled or photo.name not in _stored():
+        return
+    known = {peer.name for peer in available_peers()}
+    own = photo.choice == DEFAULT_CHOICE and is_current(photo.name)
+    have = {(point.codec, point.setting) for point in photo.points}
+    photo.points += [
+        point
+        for point in _points(_stored()[photo.name]["curves"], photo)
+        if (own or point.codec in known) and (point.codec, point.setting) not in have
+    ]
+
+
+def _points(curves: dict[str, list[list[float]]], photo: Photo) -> Iterable[Point]:
+    height, width = photo.pixels.shape[:2]
+    for codec, rows in curves.items():
+        for row in rows:
+            values = dict(zip(_FIELDS, row, strict=True))
+            yield Point(codec=codec, bpp=bits_per_pixel(row[1], height, width), **values)
+
+
+def main() -> None:
+    """Computes what is missing or of another model; it can be stopped, and goes on where it was.
+
+    A photo takes some two minutes of one processor core.
+    """
+    stored = dict(_stored())
+    for credit in credits():
+        photo = example_photo(credit.name)
+        take_stored(photo)
+        for family in (CODECS, QUANTIZERS):
+            for _ in sweep(photo, family):
+                pass
+        stored[credit.name] = {"model": codec_of().model_id, "curves": _rows(photo.points)}
+        text = json.dumps(stored, separators=(",", ":")).replace("]],", "]],\n")
+        PATH.write_text(text + "\n", encoding="utf-8")
+        print(credit.name, len(photo.points), flush=True)
+
+
+def _rows(points: Iterable[Point]) -> dict[str, list[list[float]]]:
+    curves: dict[str, list[list[float]]] = {}
+    for point in sorted(points, key=lambda point: (point.codec, point.setting)):
+        row = [round(getattr(point, name), digits) for name, digits in _FIELDS.items()]
+        curves.setdefault(point.codec, []).append(row)
+    return curves
+
+
+if __name__ == "__main__":
+    main()
