@@ -28,3 +28,9 @@ def one_line(text: object) -> str:
         c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii")
         for c in str(text)
     )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, NumPy, Pillow or PyTorch ran out of memory; PyTorch has no class for it."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text

@@ -105,9 +105,7 @@ def check_pixels(array: np.ndarray) -> np.ndarray:
 
 
 def write_image(path: str | Path, pixels: np.ndarray, force: bool = False) -> None:
-    """Writes pixels to a file, wholly or not at all; the extension chooses the format.
-
-    PNG, BMP, TIFF and WebP are written losslessly, JPEG and AVIF at quality 95, 4:4:4.
+    """Writes pixels to a file, wholly or not at all, as ``encode_image`` makes it.
 
     Args:
         pixels: uint8 (H, W, 3).
@@ -116,6 +114,21 @@ def write_image(path: str | Path, pixels: np.ndarray, force: bool = False) -> No
     Raises:
         ImageError: when the pixels are not valid or too large for the format.
         ParameterError: for an unknown extension, or when the file cannot be written.
+    """
+    write_bytes_atomically(path, encode_image(path, pixels), force)
+
+
+def encode_image(path: str | Path, pixels: np.ndarray) -> bytes:
+    """The content of an image file; the extension of its ``path`` chooses the format.
+
+    PNG, BMP, TIFF and WebP are written losslessly, JPEG and AVIF at quality 95, 4:4:4.
+
+    Args:
+        pixels: uint8 (H, W, 3).
+
+    Raises:
+        ImageError: when the pixels are not valid or too large for the format.
+        ParameterError: for an unknown extension.
     """
     pixels = check_pixels(pixels)
     options = _SAVE_OPTIONS.get(Path(path).suffix.lower())
@@ -129,7 +142,7 @@ def write_image(path: str | Path, pixels: np.ndarray, force: bool = False) -> No
         raise ImageError(
             f"{width} x {height} pixels cannot be written as {options['format']}; use a .png file."
         ) from error
-    write_bytes_atomically(path, buffer.getvalue(), force)
+    return buffer.getvalue()
 
 
 @contextmanager

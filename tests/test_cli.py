@@ -216,7 +216,7 @@ def test_out_of_memory_is_one_sentence(
         logging.getLogger("library").warning("and again")
         raise error
 
-    monkeypatch.setattr("qann_core.images.read_image", fail)
+    monkeypatch.setattr("qann_core.batch.tasks.read_image", fail)
     assert run("compress", picture, picture.with_suffix(".qann")) == 2
     assert capsys.readouterr().err == (
         "qann: There is not enough memory for this; use a smaller image.\n"

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from .. import __version__
-from ..errors import QannError, one_line
+from ..errors import QannError, is_out_of_memory, one_line
 from .benchmark import add_benchmark
 from .evaluation import add_evaluation
 from .files import add_files
@@ -22,35 +22,28 @@ from .training import add_training
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Runs the command; returns its exit status: 2 is a refusal, 1 that some files failed."""
     options = _parser().parse_args(arguments)
     try:
         with _without_library_warnings():
-            options.run(options)
+            return options.run(options) or 0
     except QannError as error:
         return _refused(error)
     except OSError as error:
         return _refused(f"{error.strerror or error}: {error.filename or ''}")
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         return _refused("There is not enough memory for this; use a smaller image.")
     except KeyboardInterrupt:
         print("qann: interrupted", file=sys.stderr)
         return 130
-    return 0
 
 
 def _refused(reason: object) -> int:
     """Says on one line why nothing was done; returns the exit status."""
     print(f"qann: {one_line(reason)}", file=sys.stderr)
     return 2
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether Python, NumPy, Pillow or PyTorch ran out of memory; PyTorch has no class for it."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text
 
 
 @contextmanager

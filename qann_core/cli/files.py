@@ -1,22 +1,25 @@
-"""The commands for single files: ``qann compress``, ``decompress`` and ``info``."""
+"""``qann compress``, ``decompress`` and ``info``: one file, standard input, or a whole folder."""
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import ParameterError, one_line
 from ..limits import MAX_EFFORT, MAX_LEVELS, MAX_TENSOR_LEVELS, MIN_LEVELS, MIN_TENSOR_LEVELS
+from .batches import add_batch, is_batch, run_folder
 from .options import add_coder, add_common
 
 if TYPE_CHECKING:
-    import numpy as np
+    from ..batch import Compression, Decompression
 
-    from ..codec import AnyCodec
+MEASURES = ("psnr", "ssim", "ms_ssim", "ssimulacra2")
+FORMATS = ("png", "jpg", "webp", "avif", "tif", "bmp")
 
 
 def add_files(commands: argparse._SubParsersAction) -> None:
@@ -27,9 +30,14 @@ def add_files(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_compress(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("compress", help="image to .qann file")
-    parser.add_argument("image", type=Path, help="JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP")
-    parser.add_argument("output", type=Path, help="the .qann file to write")
+    parser = commands.add_parser("compress", help="images to .qann files")
+    parser.add_argument(
+        "source",
+        help="JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP image; - for standard input; or a folder",
+    )
+    parser.add_argument(
+        "output", help="the .qann file to write; - for standard output; or a folder"
+    )
     target = parser.add_mutually_exclusive_group()
     target.add_argument(
         "--levels",
@@ -51,16 +59,34 @@ def _add_compress(commands: argparse._SubParsersAction) -> None:
     )
     add_coder(parser)
     add_common(parser)
+    batch = add_batch(parser)
+    batch.add_argument(
+        "--measure",
+        nargs="+",
+        choices=MEASURES,
+        default=(),
+        metavar="MEASURE",
+        help=f"quality to record for each image, of {', '.join(MEASURES)}; each costs a decoding",
+    )
     parser.set_defaults(run=_compress)
 
 
 def _add_decompress(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("decompress", help=".qann file to image")
-    parser.add_argument("file", type=Path, help="the .qann file")
-    parser.add_argument("output", type=Path, help="the image to write, such as photo.png")
+    parser = commands.add_parser("decompress", help=".qann files to images")
+    parser.add_argument("source", help="a .qann file; - for standard input; or a folder")
+    parser.add_argument(
+        "output", help="the image to write, such as photo.png; - for standard output; or a folder"
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="png",
+        help="of images in a folder and on standard output; default png",
+    )
     parser.add_argument("--model", help="what made the file, where that is not a bundled model")
     parser.add_argument("--no-restore", action="store_true", help="leave the QANN network out")
-    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
+    parser.add_argument("--force", action="store_true", help="overwrite existing files")
+    add_batch(parser)
     parser.set_defaults(run=_decompress)
 
 
@@ -71,89 +97,76 @@ def _add_info(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_info)
 
 
-def _compress(options: argparse.Namespace) -> None:
-    from ..files import check_target, write_bytes_atomically
-    from ..images import read_image
+def _compress(options: argparse.Namespace) -> int:
+    from ..batch import Compression
 
-    check_target(options.output, options.force, [options.image], [".qann"])
-    _check_levels(options)
-    loaded = read_image(options.image)
-    for notice in loaded.notices:
-        print(f"note: {notice}", file=sys.stderr)
-
-    from ..codec import TensorCodec, load_codec
-
-    codec = load_codec(options.model, options.coder)
-    if isinstance(codec, TensorCodec) and not codec.restores:
-        print("note: this model has no restoration network", file=sys.stderr)
-    latents = codec.encode(loaded.pixels)
-    if options.bpp is not None or options.psnr is not None:
-        data, levels = _search(codec, latents, loaded.pixels, options)
-    else:
-        levels = options.levels
-        data = codec.pack(latents, levels, effort=options.effort)
-    write_bytes_atomically(options.output, data, options.force)
-    height, width = loaded.pixels.shape[:2]
-    print(
-        f"{one_line(options.output)}: {width} x {height}, N = {levels}, {len(data)} bytes, "
-        f"{8 * len(data) / (width * height):.3f} bits per pixel"
+    task = Compression(
+        model=options.model,
+        coder=options.coder,
+        levels=options.levels,
+        bpp=options.bpp,
+        psnr=options.psnr,
+        effort=options.effort,
+        measures=tuple(options.measure),
     )
-
-
-def _check_levels(options: argparse.Namespace) -> None:
-    """Refuses N and the effort before anything is loaded."""
-    from ..models import WAVELET_VAE, resolve_folder, vae_class
-
-    if not 0 <= options.effort <= MAX_EFFORT:
-        raise ParameterError(
-            f"effort is {options.effort}; it must be a whole number from 0 to {MAX_EFFORT}."
+    if is_batch(options):
+        return run_folder(task, options)
+    facts = _run_file(task, options)
+    if facts is not None:
+        print(
+            f"{one_line(options.output)}: {facts['width']} x {facts['height']}, "
+            f"N = {facts['levels']}, {facts['bytes']} bytes, {facts['bpp']:.3f} bits per pixel"
         )
-    low, high = MIN_TENSOR_LEVELS, MAX_TENSOR_LEVELS
-    if vae_class(resolve_folder(options.model)) == WAVELET_VAE:
-        low, high = MIN_LEVELS, MAX_LEVELS
-    if not low <= options.levels <= high:
-        raise ParameterError(
-            f"N is {options.levels}; for this model it must be a whole number, {low} to {high}."
-        )
+    return 0
 
 
-def _search(
-    codec: AnyCodec, latents: Any, pixels: np.ndarray, options: argparse.Namespace
-) -> tuple[bytes, int]:
-    from tqdm import tqdm
+def _decompress(options: argparse.Namespace) -> int:
+    from ..batch import Decompression
 
-    from ..search import levels_for_bpp, levels_for_psnr
+    task = Decompression(options.model, not options.no_restore, f".{options.format}")
+    if is_batch(options):
+        return run_folder(task, options)
+    facts = _run_file(task, options)
+    if facts is not None:
+        print(f"{one_line(options.output)}: {facts['width']} x {facts['height']}")
+    return 0
 
-    with tqdm(desc="Searching N", unit=" tries", leave=False) as bar:
-        if options.bpp is not None:
-            return levels_for_bpp(codec, latents, options.bpp, bar.update, options.effort)
-        return levels_for_psnr(codec, latents, pixels, options.psnr, bar.update, options.effort)
 
+def _run_file(
+    task: Compression | Decompression, options: argparse.Namespace
+) -> dict[str, Any] | None:
+    """Does one file; returns what to say about it, None where the output takes that place."""
+    from ..files import check_target, write_bytes_atomically
 
-def _decompress(options: argparse.Namespace) -> None:
-    from ..files import check_target
-    from ..images import WRITTEN_EXTENSIONS, write_image
-
-    check_target(options.output, options.force, [options.file], WRITTEN_EXTENSIONS)
-    data = _read_limited(options.file)
-
-    from ..codec import decompress, load_codec
-
-    restore = not options.no_restore
-    if options.model is None:
-        pixels = decompress(data, restore)
+    task.check()
+    to_stdout = options.output == "-"
+    if to_stdout and sys.stdout.isatty():
+        raise ParameterError("The output is no text for a terminal; redirect it, or name a file.")
+    if not to_stdout:
+        inputs = () if options.source == "-" else (Path(options.source),)
+        check_target(Path(options.output), options.force, inputs, task.written)
+    if options.source == "-":  # as a whole: standard input cannot be sought in
+        source: Path | BinaryIO = io.BytesIO(sys.stdin.buffer.read())
     else:
-        codec = load_codec(options.model)
-        pixels = codec.decode(codec.unpack(data), restore)
-    write_image(options.output, pixels, options.force)
-    print(f"{one_line(options.output)}: {pixels.shape[1]} x {pixels.shape[0]}")
+        source = Path(options.source)
+    output = f"-{getattr(task, 'extension', '')}" if to_stdout else options.output
+    result = task.run(source, output)
+    for notice in result.facts.get("notices", ()):
+        print(f"note: {notice}", file=sys.stderr)
+    if to_stdout:
+        sys.stdout.buffer.write(result.data)
+        sys.stdout.buffer.flush()
+        return None
+    write_bytes_atomically(options.output, result.data, options.force)
+    return {**result.facts, "bytes": len(result.data)}
 
 
 def _info(options: argparse.Namespace) -> None:
+    from ..batch.tasks import read_packed
     from ..bitstream import read_header
     from ..models import bundled_models
 
-    header = read_header(_read_limited(options.file))
+    header = read_header(read_packed(options.file))
     names = {info.id: info.name for info in bundled_models()}
     facts = {**asdict(header), "bits_per_pixel": header.bits_per_pixel}
     facts["model"] = names.get(header.model_id)
@@ -166,16 +179,3 @@ def _info(options: argparse.Namespace) -> None:
     print(f"coder        {header.coder}")
     print(f"model        {header.model_id} ({facts['model'] or 'not installed'})")
     print(f"container    version {header.version}")
-
-
-def _read_limited(path: Path) -> bytes:
-    """The bytes of a .qann file, refusing one that is larger than any can be."""
-    from ..bitstream import HEADER_BYTES
-    from ..limits import MAX_PAYLOAD
-
-    limit = HEADER_BYTES + MAX_PAYLOAD
-    with path.open("rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise ParameterError(f"{path} is larger than a .qann file can be ({limit} bytes).")
-    return data

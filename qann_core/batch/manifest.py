@@ -1,0 +1,147 @@
+"""The record of a batch: ``manifest.jsonl`` in the output folder, one line a file."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, fields, replace
+from typing import IO, Any
+
+from .store import Entry, Store
+
+NAME = "manifest.jsonl"
+
+_PART = "manifest-{:06d}.part.jsonl"
+"""Lines of a run on an object store, where nothing can be appended; merged when the run ends."""
+
+_SECONDS_A_PART = 10.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """One file's line.
+
+    Attributes:
+        path, output: of the source and of what was made of it, relative to their roots.
+        stamp: of the source, see ``Entry``; with ``bytes_in`` it tells whether it has changed.
+        options: digest of all that the output depends on beside the source.
+        bytes_in, bytes_out: sizes of the source and of the output.
+        width, height: of the image in pixels.
+        bpp: bits per pixel of the .qann file.
+        levels: its N.
+        measures: quality of the decoded image, by the measure's name.
+        seconds: that the worker took, reading and writing included.
+        notices: short sentences on what was changed on the way.
+        error: one sentence where nothing was made.
+    """
+
+    path: str
+    output: str
+    stamp: str
+    options: str
+    bytes_in: int
+    bytes_out: int | None = None
+    width: int | None = None
+    height: int | None = None
+    bpp: float | None = None
+    levels: int | None = None
+    measures: dict[str, float | None] | None = None
+    seconds: float = 0.0
+    notices: tuple[str, ...] = ()
+    error: str | None = None
+
+    def to_line(self) -> str:
+        """JSON, without the fields that say nothing; any file name survives it."""
+        said = {key: value for key, value in asdict(self).items() if value not in (None, ())}
+        return json.dumps(said) + "\n"
+
+    @property
+    def pixels(self) -> int:
+        """Of the image, 0 where they are not known."""
+        return (self.width or 0) * (self.height or 0)
+
+    def failed(self, error: str) -> Record:
+        """The same file's record where nothing was made of it."""
+        return replace(self, error=error)
+
+    def is_current(self, options: str, source: Entry, output: Entry | None) -> bool:
+        """Whether the output is there and what a new run with these options would make."""
+        return (
+            self.error is None
+            and output is not None
+            and (self.options, self.bytes_in, self.stamp, self.bytes_out)
+            == (options, source.size, source.stamp, output.size)
+        )
+
+
+_FIELDS = {field.name for field in fields(Record)}
+
+
+class Manifest:
+    """The lines written so far, and the file that takes more; one process alone writes it.
+
+    Args:
+        store: the output folder, which must be there.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._file: IO[str] | None = None
+        self._lines: list[str] = []
+        self._parts = list(store.list(lambda name: name.endswith(".part.jsonl")))
+        self._written = time.monotonic()
+        self.records: dict[str, Record] = {}
+        for part in (NAME, *self._parts):
+            for line in (store.read(part) or b"").splitlines():
+                record = _record(line)
+                if record is not None:
+                    self.records[record.path] = record
+
+    def start(self, keep: dict[str, Record]) -> None:
+        """Begins a run: the file holds the records to ``keep``, all others are dropped."""
+        self.records = dict(keep)
+        self._rewrite()
+        if self._store.is_local:
+            self._file = open(self._store.folder / NAME, "a", encoding="utf-8")  # noqa: SIM115
+
+    def add(self, record: Record) -> None:
+        """Writes one more line."""
+        self.records[record.path] = record
+        if self._file is not None:
+            self._file.write(record.to_line())
+            self._file.flush()
+            return
+        self._lines.append(record.to_line())
+        if time.monotonic() - self._written > _SECONDS_A_PART:
+            self._write_part()
+
+    def close(self) -> None:
+        """Ends a run; on an object store, merges what it wrote."""
+        if self._file is not None:
+            self._file.close()
+        elif self._lines or self._parts:
+            self._write_part()
+            self._rewrite()
+
+    def _write_part(self) -> None:
+        part = _PART.format(len(self._parts))
+        self._store.write(part, "".join(self._lines).encode())
+        self._parts.append(part)
+        self._lines, self._written = [], time.monotonic()
+
+    def _rewrite(self) -> None:
+        lines = "".join(record.to_line() for record in self.records.values())
+        self._store.write(NAME, lines.encode())
+        for part in self._parts:
+            self._store.remove(part)
+        self._parts = []
+
+
+def _record(line: bytes) -> Record | None:
+    """The record in a line, or None where it was cut short or is of another version."""
+    try:
+        said: dict[str, Any] = json.loads(line)
+        said["notices"] = tuple(said.get("notices", ()))
+        return Record(**{key: value for key, value in said.items() if key in _FIELDS})
+    except (ValueError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,303 @@
+"""What is done to one file: an image to a .qann file, or back. The command for one file uses it
+too."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+
+from ..errors import ImageError, ParameterError, QannError, is_out_of_memory
+from ..files import IMAGE_EXTENSIONS
+from ..images import WRITTEN_EXTENSIONS, encode_image, read_image
+from ..limits import (
+    MAX_EFFORT,
+    MAX_LEVELS,
+    MAX_PAYLOAD,
+    MAX_TENSOR_LEVELS,
+    MIN_LEVELS,
+    MIN_TENSOR_LEVELS,
+)
+from .manifest import Record
+from .store import Entry, Store
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..codec import AnyCodec
+
+MEASURES = ("psnr", "ssim", "ms_ssim", "ssimulacra2")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to work on: its path, where the result goes, and what the listing said of it."""
+
+    path: str
+    output: str
+    source: Entry
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a task makes: a file's bytes, and facts for its record."""
+
+    data: bytes
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Compression:
+    """An image to a .qann file, at N = ``levels`` or at the first target that is not None.
+
+    Attributes:
+        model, coder, effort: as for ``load_codec`` and ``Codec.pack``.
+        bpp, psnr: targets, see ``search``.
+        measures: of ``MEASURES``, taken of the decoded image.
+    """
+
+    model: str = "default"
+    coder: str | None = None
+    levels: int = 96
+    bpp: float | None = None
+    psnr: float | None = None
+    effort: int = 0
+    measures: tuple[str, ...] = ()
+
+    verb: ClassVar[str] = "compress"
+    written: ClassVar[tuple[str, ...]] = (".qann",)
+
+    def check(self) -> None:
+        """Raises QannError for options that no image could be compressed with; needs no torch."""
+        from ..models import WAVELET_VAE, coder_names, resolve_folder, vae_class
+
+        for name in ("bpp", "psnr"):
+            target = getattr(self, name)
+            if target is not None and not (math.isfinite(target) and target > 0):
+                raise ParameterError(f"--{name} is {target}; it must be a number above 0.")
+        if not 0 <= self.effort <= MAX_EFFORT:
+            raise ParameterError(
+                f"effort is {self.effort}; it must be a whole number from 0 to {MAX_EFFORT}."
+            )
+        folder = resolve_folder(self.model)
+        low, high = MIN_LEVELS, MAX_LEVELS
+        if vae_class(folder) != WAVELET_VAE:
+            low, high = MIN_TENSOR_LEVELS, MAX_TENSOR_LEVELS
+        if not low <= self.levels <= high:
+            raise ParameterError(
+                f"N is {self.levels}; for this model it must be a whole number, {low} to {high}."
+            )
+        if self.coder is not None and self.coder not in coder_names(folder):
+            raise ParameterError(
+                f"Model {folder.name} has no coder {self.coder!r}; it has: "
+                f"{', '.join(coder_names(folder))}."
+            )
+
+    def prepare(self) -> None:
+        """Loads the networks, which are kept."""
+        _codec(self.model, self.coder)
+
+    @staticmethod
+    def wants(name: str) -> bool:
+        """Whether a file of this name is an image."""
+        return "." in name and f".{name.rsplit('.', 1)[1].lower()}" in IMAGE_EXTENSIONS
+
+    def outputs(self, paths: list[str]) -> dict[str, str]:
+        """A name for each file's output: its own and ``.qann``, so that none is another's."""
+        return {path: f"{path}.qann" for path in paths}
+
+    def run(self, source: Path | BinaryIO, output: str) -> Result:
+        """Reads an image, returns its .qann file."""
+        loaded = read_image(source)
+        codec = _codec(self.model, self.coder)
+        latents = codec.encode(loaded.pixels)
+        data, levels = self._pack(codec, latents, loaded.pixels)
+        height, width = loaded.pixels.shape[:2]
+        facts: dict[str, Any] = {"width": width, "height": height, "levels": levels}
+        facts["bpp"] = round(8 * len(data) / (width * height), 5)
+        facts["notices"] = loaded.notices
+        if not getattr(codec, "restores", True):
+            facts["notices"] += ("This model has no restoration network.",)
+        if self.measures:
+            facts["measures"] = _measure(self.measures, codec, data, loaded.pixels)
+        return Result(data, facts)
+
+    def _pack(self, codec: AnyCodec, latents: Any, pixels: np.ndarray) -> tuple[bytes, int]:
+        from ..search import levels_for_bpp, levels_for_psnr
+
+        if self.bpp is not None:
+            return levels_for_bpp(codec, latents, self.bpp, _silent, self.effort)
+        if self.psnr is not None:
+            return levels_for_psnr(codec, latents, pixels, self.psnr, _silent, self.effort)
+        return codec.pack(latents, self.levels, effort=self.effort), self.levels
+
+
+@dataclass(frozen=True)
+class Decompression:
+    """A .qann file to an image file.
+
+    Attributes:
+        model: what made the files, where that is not a bundled model.
+        restore: run the restoration network.
+        extension: of the images, such as ``.png``; it chooses the format.
+    """
+
+    model: str | None = None
+    restore: bool = True
+    extension: str = ".png"
+
+    verb: ClassVar[str] = "decompress"
+    written: ClassVar[tuple[str, ...]] = WRITTEN_EXTENSIONS
+
+    def check(self) -> None:
+        """Raises QannError for options that no file could be decompressed with."""
+        from ..models import resolve_folder
+
+        if self.model is not None:
+            resolve_folder(self.model)
+
+    def prepare(self) -> None:
+        """Loads the networks, where they are known before a file is."""
+        if self.model is not None:
+            _codec(self.model, None)
+
+    @staticmethod
+    def wants(name: str) -> bool:
+        """Whether a file of this name is a .qann file."""
+        return name.lower().endswith(".qann")
+
+    def outputs(self, paths: list[str]) -> dict[str, str]:
+        """A name for each file's output.
+
+        ``photo.png.qann`` and ``photo.qann`` give ``photo.png``, and ``photo.jpg.qann`` gives
+        ``photo.jpg.png``; where that is the name of several, each has its whole name and the
+        extension.
+        """
+        chosen = {}
+        for path in paths:
+            stem = path[: -len(".qann")]
+            plain = stem.lower().endswith(self.extension)
+            chosen[path] = stem if plain else stem + self.extension
+        while True:
+            owners: dict[str, list[str]] = {}
+            for path, output in chosen.items():
+                owners.setdefault(output.casefold(), []).append(path)
+            clashes = [path for several in owners.values() if len(several) > 1 for path in several]
+            if all(chosen[path] == path + self.extension for path in clashes):
+                return chosen
+            chosen.update((path, path + self.extension) for path in clashes)
+
+    def run(self, source: Path | BinaryIO, output: str) -> Result:
+        """Reads a .qann file, returns an image file in the format that ``output`` ends in."""
+        from ..bitstream import read_header
+        from ..models import model_by_id
+
+        packed = read_packed(source)
+        header = read_header(packed)
+        codec = _codec(self.model or model_by_id(header.model_id).name, None)
+        pixels = codec.decode(codec.unpack(packed), self.restore)
+        facts: dict[str, Any] = {"width": header.width, "height": header.height}
+        facts |= {"levels": header.levels, "bpp": round(header.bits_per_pixel, 5)}
+        return Result(encode_image(output, pixels), facts)
+
+
+Task = Compression | Decompression
+
+
+def digest(task: Task) -> str:
+    """8 hexadecimal digits that name all options of a task and the weights it is told to use."""
+    from ..models import bundled_models
+
+    ids = [info.id for info in bundled_models() if info.name == task.model]
+    said = {"task": task.verb, **asdict(task), "ids": ids}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A task with the places where its files lie: all that a worker needs to know, once."""
+
+    task: Task
+    source: Store
+    target: Store
+    options: str
+    threads: int
+
+    def prepare(self) -> None:
+        """Sets the threads that PyTorch uses, and loads the networks."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+        self.task.prepare()
+
+    def record(self, job: Job) -> Record:
+        """The beginnings of a file's record."""
+        return Record(job.path, job.output, job.source.stamp, self.options, job.source.size)
+
+    def __call__(self, job: Job) -> Record:
+        """Does one file; every failure becomes its record's ``error``."""
+        began = time.perf_counter()
+        record = self.record(job)
+        try:
+            with self.source.open(job.path) as file:
+                result = self.task.run(file, job.output)
+            self.target.write(job.output, result.data)
+            record = replace(record, bytes_out=len(result.data), **result.facts)
+        except QannError as error:
+            record = record.failed(str(error).replace(f" {getattr(file, 'name', '')} ", " "))
+        except OSError as error:
+            record = record.failed(f"It cannot be read or written: {error.strerror or error}.")
+        except Exception as error:  # one bad file never ends a batch
+            if is_out_of_memory(error):
+                record = record.failed("There is not enough memory for an image of this size.")
+            else:
+                record = record.failed(f"Unexpected {type(error).__name__}: {error}")
+        return replace(record, seconds=round(time.perf_counter() - began, 4))
+
+
+def read_packed(source: Path | BinaryIO) -> bytes:
+    """The bytes of a .qann file; ParameterError where it is larger than any can be."""
+    from ..bitstream import HEADER_BYTES
+
+    limit = HEADER_BYTES + MAX_PAYLOAD
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            data = file.read(limit + 1)
+    else:
+        data = source.read(limit + 1)
+    if len(data) > limit:
+        raise ParameterError(f"The file is larger than a .qann file can be ({limit} bytes).")
+    return data
+
+
+@lru_cache(maxsize=2)
+def _codec(model: str, coder: str | None) -> AnyCodec:
+    from ..codec import load_codec
+
+    return load_codec(model, coder)
+
+
+def _measure(
+    names: tuple[str, ...], codec: AnyCodec, data: bytes, pixels: np.ndarray
+) -> dict[str, float | None]:
+    """Measures of the decoded image; None where one is not defined or not finite."""
+    from .. import metrics
+
+    decoded = codec.decode(codec.unpack(data))
+    values: dict[str, float | None] = {}
+    for name in names:
+        try:
+            value = float(getattr(metrics, name)(pixels, decoded))
+        except ImageError:  # too small for it
+            value = math.nan
+        values[name] = round(value, 5) if math.isfinite(value) else None
+    return values
+
+
+def _silent(*_: object) -> None:
+    """Progress that nobody is shown."""
