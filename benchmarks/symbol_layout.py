@@ -18,10 +18,10 @@ from experiment import cpu_timed, folder_parser
 
 from qann_core import Codec, read_image
 from qann_core.benchmark.tables import markdown_table
-from qann_core.entropy import coder_by_name
+from qann_core.coding.prediction import med_residual
+from qann_core.coding.registry import coder_by_name
 from qann_core.files import find_images
 from qann_core.limits import MAX_LEVELS
-from qann_core.prediction import med_residual
 
 Bands = tuple[np.ndarray, ...]
 

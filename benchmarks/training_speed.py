@@ -16,9 +16,9 @@ from codec_speed import median_seconds
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
+from qann_core.coding.weights import load_prior, trainable
 from qann_core.complexity import kilo_macs_per_pixel
 from qann_core.models import DEFAULT_MODEL, load_networks, prior_folder, resolve_folder
-from qann_core.prior_weights import load_prior, trainable
 from qann_core.training.arithmetic import training_dtype
 from qann_core.training.objective import STAGES, Objective
 from qann_core.training.optimizer import HybridOptimizer

@@ -1,38 +1,58 @@
-"""The .qann container: the 24-byte header of ``header.py``, then the entropy coder's payload.
+"""The .qann container: a header of 24 bytes, then the entropy coder's payload.
 
-The magic is ``QANN``, the identifier the entropy coder's (``entropy.CODER_NAMES``), and the setting
-N, the number of distinct values that the latents may take. The shapes of the latents are not
-stored: they follow from the image's size (``band_shapes``). Nothing here imports torch before
-latents are really built, so that reading a header is quick.
+| offset | bytes | field                                                            |
+|--------|-------|------------------------------------------------------------------|
+| 0      | 4     | magic: ``QANN``                                                  |
+| 4      | 1     | container version: 1                                             |
+| 5      | 1     | entropy coder: 1 = brotli, 2 = prior (``coding.registry``)       |
+| 6      | 4     | model id: names the weights that made the latents                |
+| 10     | 2     | N, the number of distinct values that the latents may take       |
+| 12     | 2     | width of the image, pixels                                       |
+| 14     | 2     | height of the image, pixels                                      |
+| 16     | 4     | payload length, bytes                                            |
+| 20     | 4     | CRC-32 (ISO-HDLC, as in PNG) of bytes 0 to 19 and of the payload |
+| 24     | ...   | payload, to the end of the file                                  |
+
+Numbers are unsigned and little-endian.
+
+The shapes of the latents are not stored: they follow from the image's size and the model. Files of
+the comparators have the same header under another magic, with identifiers and settings of their
+own. Nothing here imports torch before latents are really built, so that reading a header is quick.
 """
 
 from __future__ import annotations
 
+import re
+import struct
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import entropy, tensor_coder
+from . import tensor_coder
+from .coding.registry import coder_for_model, coder_name
 from .errors import BitstreamError, ParameterError
-from .header import (
-    HEADER_BYTES,
-    VERSION,
-    Fields,
-    check_length,
-    check_model_id,
-    check_size,
-    opened,
-    read_fields,
-    sealed,
+from .limits import (
+    MAX_LEVELS,
+    MAX_PAYLOAD,
+    MAX_PIXELS,
+    MAX_SIDE,
+    MAX_TENSOR_LEVELS,
+    MIN_LEVELS,
+    MIN_TENSOR_LEVELS,
 )
-from .limits import MAX_LEVELS, MAX_TENSOR_LEVELS, MIN_LEVELS, MIN_TENSOR_LEVELS
+from .shapes import integer_range, pyramid_shapes
 
 if TYPE_CHECKING:
-    from .prior_weights import Prior
+    from .coding.weights import Prior
     from .quantization import QuantizedLatents
     from .tensor_quantization import QuantizedTensor
 
 MAGIC = b"QANN"
-_WAVELET_LEVELS = 4
+VERSION = 1
+HEADER_BYTES = 24
+
+_FIELDS = struct.Struct("<4sBB4sHHHI")
+_CHECKSUM = struct.Struct("<I")
 
 
 @dataclass(frozen=True)
@@ -64,17 +84,6 @@ class Header:
         return 8 * self.total_bytes / (self.width * self.height)
 
 
-def band_shapes(height: int, width: int) -> tuple[tuple[int, int, int], ...]:
-    """Shapes (C, H, W) of the latents, coarse to fine, of an image of this size in pixels.
-
-    The same as ``wavelet.pyramid_shapes``, which needs torch.
-    """
-    block = 2**_WAVELET_LEVELS
-    rows, columns = -(-height // block), -(-width // block)
-    details = ((9, rows << level, columns << level) for level in range(_WAVELET_LEVELS))
-    return ((3, rows, columns), *details)
-
-
 def pack(latents: QuantizedLatents, coder: str = "brotli", prior: Prior | None = None) -> bytes:
     """Quantized latents to the bytes of a .qann file.
 
@@ -86,14 +95,10 @@ def pack(latents: QuantizedLatents, coder: str = "brotli", prior: Prior | None =
     Raises:
         ModelError: when a prior is needed and not there, or this machine cannot use it.
         ParameterError: when the coder's name is unknown, or the latents do not fit the format
-            (size, N, model id, shapes, or integers outside ``levels_range(N)``).
+            (size, N, model id, shapes, or integers outside ``integer_range(N)``).
     """
-    if coder == "prior" and prior is None:
-        from .prior_weights import prior_of_model
-
-        prior = prior_of_model(latents.model_id)
-    chosen = entropy.coder_by_name(coder, prior)
     _check_latents(latents)
+    chosen = coder_for_model(coder, latents.model_id, prior)
     return _container(chosen.id, latents, chosen.encode(latents.bands, latents.levels))
 
 
@@ -124,7 +129,7 @@ def unpack(data: bytes, prior: Prior | None = None) -> QuantizedLatents | Quanti
     """The bytes of a .qann file to quantized latents, of the kind that its coder id tells.
 
     Args:
-        prior: used where the file names it; any other prior must be a bundled one.
+        prior: the model's; by default, that of the bundled model that the file names.
 
     Raises:
         ModelError: when the file needs a prior that is not here, or this machine cannot use it.
@@ -134,8 +139,8 @@ def unpack(data: bytes, prior: Prior | None = None) -> QuantizedLatents | Quanti
     payload = opened(data)
     if header.coder_id == tensor_coder.ID:
         return _unpack_tensor(header, payload)
-    shapes = band_shapes(header.height, header.width)
-    coder = entropy.coder_by_id(header.coder_id, prior)
+    shapes = pyramid_shapes(header.height, header.width)
+    coder = coder_for_model(header.coder, header.model_id, prior)
     bands = coder.decode(payload, shapes, header.levels)
 
     from .quantization import QuantizedLatents  # torch comes with it: only now is it needed
@@ -161,7 +166,7 @@ def read_header(data: bytes) -> Header:
         BitstreamError: when the header is not one of a complete .qann file.
     """
     fields = read_fields(data, MAGIC, ".qann file")
-    name = entropy.coder_name(fields.identifier)
+    name = coder_name(fields.identifier)
     _check_levels(fields.setting, BitstreamError, fields.identifier)
     check_size(fields.width, fields.height, BitstreamError)
     check_length(fields.payload_bytes, len(data) - HEADER_BYTES)
@@ -186,10 +191,10 @@ def _check_latents(latents: QuantizedLatents) -> None:
     check_size(latents.width, latents.height, ParameterError)
     check_model_id(latents.model_id)
     shapes = tuple(band.shape for band in latents.bands)
-    wanted = band_shapes(latents.height, latents.width)
+    wanted = pyramid_shapes(latents.height, latents.width)
     if shapes != wanted:
         raise ParameterError(f"The latents have shapes {shapes}; this image's are {wanted}.")
-    low, high = entropy.integer_range(latents.levels)
+    low, high = integer_range(latents.levels)
     for band in latents.bands:
         if band.min() < low or band.max() > high:
             raise ParameterError(
@@ -214,3 +219,97 @@ def _check_tensor(latents: QuantizedTensor) -> None:
         tensor_coder.check_head(count, payload.factor, payload.low, payload.step)
     except BitstreamError as error:
         raise ParameterError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields between magic and checksum; see the table above."""
+
+    identifier: int
+    model_id: str
+    setting: int
+    width: int
+    height: int
+    payload_bytes: int
+
+
+def sealed(magic: bytes, fields: Fields, payload: bytes) -> bytes:
+    """The whole file; model id and size must be those that the checks below let pass."""
+    model = bytes.fromhex(fields.model_id)
+    head = _FIELDS.pack(
+        magic, VERSION, fields.identifier, model, fields.setting,
+        fields.width, fields.height, fields.payload_bytes,
+    )  # fmt: skip
+    return head + _CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(head))) + payload
+
+
+def read_fields(data: bytes, magic: bytes, kind: str) -> Fields:
+    """The fields of a file with this magic; the ``kind`` of file is named where it is another.
+
+    Raises:
+        BitstreamError: for another magic or version, or a header that is cut short.
+    """
+    if data[: len(magic)] != magic[: len(data)] or not data:
+        raise BitstreamError(
+            f"This is not a {kind}: it starts with {data[:4]!r} instead of {magic!r}."
+        )
+    if len(data) < HEADER_BYTES:
+        raise BitstreamError(
+            f"The file is cut short: it has {len(data)} bytes and the header alone needs "
+            f"{HEADER_BYTES}."
+        )
+    _, version, identifier, model, setting, width, height, length = _FIELDS.unpack_from(data)
+    if version != VERSION:
+        raise BitstreamError(
+            f"The file has container version {version}; this program reads version {VERSION}."
+        )
+    return Fields(identifier, model.hex(), setting, width, height, length)
+
+
+def opened(data: bytes) -> bytes:
+    """The payload of a file whose fields were read.
+
+    Raises:
+        BitstreamError: when the checksum is not that of the file.
+    """
+    payload = memoryview(data)[HEADER_BYTES:]
+    (stored,) = _CHECKSUM.unpack_from(data, _FIELDS.size)
+    actual = zlib.crc32(payload, zlib.crc32(data[: _FIELDS.size]))
+    if stored != actual:
+        raise BitstreamError(
+            f"The file is damaged: its checksum is {actual:08x} and should be {stored:08x}."
+        )
+    return bytes(payload)
+
+
+def check_size(width: int, height: int, error: type[BitstreamError] | type[ParameterError]) -> None:
+    """Raises ``error`` where the image's size, in pixels, is outside the format's limits."""
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width * height <= MAX_PIXELS):
+        raise error(
+            f"The image is {width} x {height} pixels; sides must be from 1 to {MAX_SIDE} and "
+            f"the whole at most {MAX_PIXELS} pixels."
+        )
+
+
+def check_length(claimed: int, present: int) -> None:
+    """Raises BitstreamError where a payload is not as long as its header says, or is too long."""
+    if claimed > MAX_PAYLOAD:
+        raise BitstreamError(
+            f"The header claims a payload of {claimed} bytes; at most {MAX_PAYLOAD} are allowed."
+        )
+    if present < claimed:
+        raise BitstreamError(
+            f"The file is cut short: {present} of {claimed} payload bytes are there."
+        )
+    if present > claimed:
+        raise BitstreamError(
+            f"The file has {present - claimed} bytes too many after its payload of {claimed}."
+        )
+
+
+def check_model_id(model_id: str) -> None:
+    """Raises ParameterError for anything but 8 lower-case hexadecimal digits."""
+    if not re.fullmatch(r"[0-9a-f]{8}", model_id):
+        raise ParameterError(
+            f"The model id is {model_id!r}; it must be 8 lower-case hexadecimal digits."
+        )

@@ -37,7 +37,7 @@ from .vae import WaveletVAE
 from .wavelet import Pyramid
 
 if TYPE_CHECKING:
-    from .prior_weights import Prior
+    from .coding.weights import Prior
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Codec:
         """
         if self.folder is None or not self.has_prior:
             raise ModelError(f"Model {self.model_id} has no prior; use the coder brotli.")
-        from .prior_weights import cached_prior
+        from .coding.weights import cached_prior
 
         return cached_prior(prior_folder(self.folder))
 

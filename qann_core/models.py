@@ -181,7 +181,7 @@ def _vae_folder(folder: Path) -> Path:
 
 
 def prior_folder(folder: Path) -> Path:
-    """Where a model folder keeps its learned prior, if it has one; see ``prior_weights``."""
+    """Where a model folder keeps its learned prior, if it has one; see ``coding.weights``."""
     return folder / "prior"
 
 

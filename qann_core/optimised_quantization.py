@@ -31,18 +31,13 @@ import torch
 from torch import Tensor
 
 from . import wavelet
+from .coding.network import PriorNetwork
 from .limits import MAX_EFFORT
 from .precision import decoding_precision
-from .prior import PriorNetwork
-from .quantization import (
-    DISTORTION_WEIGHT,
-    check_whole,
-    levels_range,
-    quantize,
-    step_for_levels,
-)
+from .quantization import DISTORTION_WEIGHT, check_whole, quantize, step_for_levels
 from .restoration import QannUNet
 from .samples import centred
+from .shapes import integer_range
 from .tiling import Box, cut, tiles
 from .vae import LogisticMixturePrior, WaveletVAE
 from .wavelet import Pyramid
@@ -143,7 +138,7 @@ class Optimiser:
     ) -> None:
         self._vae, self._qann, self._rate = vae, qann, rate
         self._pixels, self._levels = pixels, levels
-        self._step, self._bounds = step_for_levels(levels), levels_range(levels)
+        self._step, self._bounds = step_for_levels(levels), integer_range(levels)
         self._wanted = tuple(band / self._step for band in latents)
         self._integers = tuple(
             torch.from_numpy(band)[None].float() for band in quantize(latents, levels)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .errors import ParameterError
 from .limits import MAX_LEVELS, MIN_LEVELS
+from .shapes import integer_range
 from .wavelet import LL_RANGE, Pyramid
 
 ROUNDING_OFFSET = 0.42
@@ -31,8 +32,8 @@ class QuantizedLatents:
     """An image as integers: all that a .qann file stores.
 
     Attributes:
-        bands: int32 arrays (C, H, W), coarse to fine; the shapes of ``wavelet.pyramid_shapes``.
-        levels: N, the number of distinct values allowed; ``levels_range`` bounds the integers.
+        bands: int32 arrays (C, H, W), coarse to fine; the shapes of ``shapes.pyramid_shapes``.
+        levels: N, the number of distinct values allowed; ``integer_range`` bounds the integers.
         height, width: size in pixels of the image, before padding.
         model_id: 8 hexadecimal digits naming the weights that made the latents.
     """
@@ -79,11 +80,6 @@ def step_for_levels(levels: _Number) -> _Number:
     return LL_RANGE / (levels - 1)
 
 
-def levels_range(levels: int) -> tuple[int, int]:
-    """Smallest and largest integer in use: N values in all, around zero."""
-    return -(levels // 2), levels - 1 - levels // 2
-
-
 def dead_zone_round(scaled: Tensor, offset: float = ROUNDING_OFFSET) -> Tensor:
     """Rounds latents already divided by the step: sign(v) * floor(|v| + offset)."""
     return torch.sign(scaled) * torch.floor(scaled.abs() + offset)
@@ -97,7 +93,7 @@ def quantize(
     ``offset`` is the details' rounding offset; a decoder need not know it.
     """
     step = step_for_levels(levels)
-    low, high = levels_range(levels)
+    low, high = integer_range(levels)
     bands = []
     for index, band in enumerate(pyramid):
         scaled = dead_zone_round(band / step, 0.5 if index == 0 else offset)

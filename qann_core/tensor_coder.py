@@ -23,12 +23,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .contexts import CLIP, Contexts
-from .entropy import code_plane
+from .coding.contexts import Contexts
+from .coding.planes import code_first_band
+from .coding.prediction import med_residual, med_restore
+from .coding.symbols import Reader, Source, Writer, damaged, varint
 from .errors import BitstreamError
 from .limits import MAX_LATENT_CHANNELS, MAX_LATENT_FACTOR
-from .prediction import med_residual, med_restore
-from .symbols import Reader, Source, Writer, damaged, varint
 
 ID = 3
 NAME = "brotli-tensor"
@@ -142,11 +142,7 @@ def _code(
     io: Writer | Reader, means: list[int], shape: tuple[int, ...], given: np.ndarray | None
 ) -> np.ndarray:
     """Writes the planes ``given`` (C, h, w), or reads them where there are none; returns them."""
-    contexts = Contexts()
     planes = np.zeros((len(means), *shape), np.int32)
-    for channel, mean in enumerate(means):
-        if mean:
-            expect = contexts.for_residual(channel, means)
-            code_plane(io, expect, None if given is None else given[channel], planes[channel])
-            contexts.learn(channel, np.minimum(np.abs(planes[channel]), CLIP).astype(np.int16))
+    for _ in code_first_band(io.code, Contexts(), means, given, planes, skip_zeros=True):
+        pass
     return planes

@@ -15,11 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Pyramid = tuple[Tensor, ...]
+from .shapes import BLOCK, WAVELET_LEVELS, padded_size
 
-WAVELET_LEVELS = 4
-BLOCK = 2**WAVELET_LEVELS
-"""Image sides are padded to a multiple of this, in pixels."""
+Pyramid = tuple[Tensor, ...]
 
 LL_RANGE = 2 * 127.5 * math.sqrt(3) * BLOCK
 """Full dynamic range R of the LL band (and so of the latents): about 7067."""
@@ -106,11 +104,6 @@ def inverse(pyramid: Pyramid) -> Tensor:
     return torch.einsum("ij,bihw->bjhw", _rotation(low), low)
 
 
-def padded_size(height: int, width: int, multiple: int = BLOCK) -> tuple[int, int]:
-    """Image size (in pixels) rounded up to multiples of ``multiple``."""
-    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
-
-
 def pad(image: Tensor, multiple: int = BLOCK) -> Tensor:
     """Pads (B, C, H, W) at the right and bottom to ``padded_size``.
 
@@ -123,12 +116,3 @@ def pad(image: Tensor, multiple: int = BLOCK) -> Tensor:
             amounts = (0, extra, 0, 0) if dim == -1 else (0, 0, 0, extra)
             image = F.pad(image, amounts, mode="reflect" if extra < size else "replicate")
     return image
-
-
-def pyramid_shapes(height: int, width: int) -> tuple[tuple[int, int, int], ...]:
-    """Shapes (C, H, W) of the pyramid's tensors, coarse to fine, for an image of this size."""
-    new_height, new_width = padded_size(height, width)
-    shapes = [(3, new_height // BLOCK, new_width // BLOCK)]
-    for level in range(WAVELET_LEVELS, 0, -1):
-        shapes.append((9, new_height >> level, new_width >> level))
-    return tuple(shapes)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from qann_core.prior import PriorNetwork
+from qann_core.coding.network import PriorNetwork
 from qann_core.training.data import CropStream, DeviceCrops
 from qann_core.training.objective import Objective
 from qann_core.training.optimizer import StackedMuon, orthogonalised

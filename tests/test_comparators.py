@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from qann_core import BitstreamError, Codec, ModelError, ParameterError, wavelet
+from qann_core import BitstreamError, Codec, ModelError, ParameterError
 from qann_core.codec import Latents
+from qann_core.coding.symbols import Source, decompress
 from qann_core.comparators import (
     at_bytes,
     comparator_by_name,
@@ -27,7 +28,7 @@ from qann_core.comparators.lloyd_max import GAUSS, LAPLACE, lloyd_max
 from qann_core.comparators.told import sweep_told, told_levels
 from qann_core.metrics import psnr
 from qann_core.models import models_folder
-from qann_core.symbols import Source, decompress
+from qann_core.shapes import pyramid_shapes
 
 CODEBOOKS = models_folder() / "psnr" / "rq"
 MODEL = "0123abcd"
@@ -39,7 +40,7 @@ def noise_latents(height: int, width: int, seed: int = 0) -> Latents:
     random = np.random.default_rng(seed)
     pyramid = tuple(
         torch.from_numpy(random.laplace(5, 300 / 3**level, (1, *shape)).astype(np.float32))
-        for level, shape in enumerate(wavelet.pyramid_shapes(height, width))
+        for level, shape in enumerate(pyramid_shapes(height, width))
     )
     return Latents(pyramid, np.zeros((height, width, 3), np.uint8))
 
@@ -229,7 +230,7 @@ class TestFiles:
             back = comparator_by_name(name).unpack(sealed(bytes(file)))
         except (BitstreamError, ModelError):
             return
-        shapes = tuple((1, *shape) for shape in wavelet.pyramid_shapes(20, 36))
+        shapes = tuple((1, *shape) for shape in pyramid_shapes(20, 36))
         assert tuple(band.shape for band in back.pyramid) == shapes
 
     @pytest.mark.parametrize(("name", "setting"), [("daq", 8), ("daq", 1), ("rq", 0), ("rq", 35)])

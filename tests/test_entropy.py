@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from qann_core import wavelet
-from qann_core.entropy import BrotliCoder, coder_by_id, coder_by_name
+from qann_core.coding.brotli_coder import BrotliCoder
+from qann_core.coding.prediction import med_residual, med_restore
+from qann_core.coding.registry import coder_by_name, coder_name
 from qann_core.errors import BitstreamError, ParameterError
 from qann_core.limits import MAX_LEVELS
-from qann_core.prediction import med_residual, med_restore
 from qann_core.quantization import quantize
+from qann_core.shapes import pyramid_shapes
 
 Bands = tuple[np.ndarray, ...]
 
@@ -33,7 +35,7 @@ def round_trip(bands: Bands, levels: int = MAX_LEVELS) -> bytes:
 def random_bands(height: int, width: int, seed: int, density: float, reach: int) -> Bands:
     random = np.random.default_rng(seed)
     bands = []
-    for shape in wavelet.pyramid_shapes(height, width):
+    for shape in pyramid_shapes(height, width):
         values = random.integers(-reach, reach, shape, dtype=np.int32)
         bands.append(np.where(random.random(shape) < density, values, 0).astype(np.int32))
     return tuple(bands)
@@ -59,7 +61,7 @@ def test_round_trip_of_one_tensor(channels: int, height: int, width: int, seed: 
 
 @pytest.mark.parametrize("value", [-256, -1, 0, 1, 255])
 def test_constant_latents_are_tiny(value: int) -> None:
-    bands = tuple(np.full(s, value, np.int32) for s in wavelet.pyramid_shapes(64, 64))
+    bands = tuple(np.full(s, value, np.int32) for s in pyramid_shapes(64, 64))
     assert len(round_trip(bands)) < (40 if value == 0 else 3000)
 
 
@@ -93,7 +95,7 @@ def test_bytes_by_band_add_up(photo: np.ndarray) -> None:
     image = torch.from_numpy(photo).permute(2, 0, 1)[None].float() - 127.5
     bands = quantize(wavelet.forward(wavelet.pad(image)), 96)
     payload = round_trip(bands, 96)
-    shares = coder_by_id(1).bytes_by_band(payload, [band.shape for band in bands], 96)
+    shares = coder_by_name("brotli").bytes_by_band(payload, [band.shape for band in bands], 96)
     assert sum(shares) == pytest.approx(len(payload))
     assert min(shares) > 0
     planes = BrotliCoder().bytes_by_plane(payload, [band.shape for band in bands])
@@ -112,6 +114,6 @@ def test_integers_that_n_does_not_allow_are_refused() -> None:
 
 def test_unknown_coders() -> None:
     with pytest.raises(BitstreamError, match="77"):
-        coder_by_id(77)
+        coder_name(77)
     with pytest.raises(ParameterError, match="zip"):
         coder_by_name("zip")

@@ -6,6 +6,7 @@ import torch
 from qann_core import wavelet
 from qann_core.blocks import ResidualBlock, WindowAttention
 from qann_core.restoration import CORRECTION_LIMIT, QannUNet
+from qann_core.shapes import pyramid_shapes
 from qann_core.vae import LogisticMixturePrior, WaveletVAE
 
 SMALL = {"widths": (8, 8, 12, 16), "embedding_channels": 16, "attention_heads": 2}
@@ -14,7 +15,7 @@ SMALL = {"widths": (8, 8, 12, 16), "embedding_channels": 16, "attention_heads": 
 def integers(height: int = 64, width: int = 96) -> wavelet.Pyramid:
     torch.manual_seed(1)
     return tuple(
-        torch.randint(-3, 4, (1, *shape)).float() for shape in wavelet.pyramid_shapes(height, width)
+        torch.randint(-3, 4, (1, *shape)).float() for shape in pyramid_shapes(height, width)
     )
 
 

@@ -5,8 +5,9 @@ import pytest
 
 from qann_core import Codec, ParameterError, optimised_quantization
 from qann_core.metrics import psnr
-from qann_core.quantization import DISTORTION_WEIGHT, levels_range, step_for_levels
+from qann_core.quantization import DISTORTION_WEIGHT, step_for_levels
 from qann_core.search import levels_for_bpp, levels_for_psnr
+from qann_core.shapes import integer_range
 
 
 def cost(codec: Codec, pixels: np.ndarray, levels: int, effort: int, coder: str) -> float:
@@ -35,7 +36,7 @@ def test_integers_stay_in_range_and_in_the_file(codec: Codec, photo: np.ndarray)
     rough = np.random.default_rng(1).choice([0, 255], photo.shape).astype(np.uint8)
     for pixels, levels in ((photo, 16), (rough, 16), (rough[:1, :3], 512)):
         quantized = codec.quantize(codec.encode(pixels), levels, effort=2)
-        low, high = levels_range(levels)
+        low, high = integer_range(levels)
         assert all(low <= band.min() and band.max() <= high for band in quantized.bands)
         for coder in codec.coders:
             back = codec.unpack(codec.pack_integers(quantized, coder))

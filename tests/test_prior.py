@@ -16,17 +16,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from qann_core import Codec, bitstream, prior_weights
-from qann_core.bitstream import HEADER_BYTES, band_shapes
-from qann_core.entropy import coder_by_id, coder_by_name, integer_range
+from qann_core import Codec, bitstream
+from qann_core.bitstream import HEADER_BYTES
+from qann_core.coding import weights as prior_weights
+from qann_core.coding.likelihood import code_length
+from qann_core.coding.network import PriorNetwork, dyadic
+from qann_core.coding.passes import LEVEL_PASSES, band_by_band, colour_by_colour, seen_before
+from qann_core.coding.prior_coder import TILE, PriorCoder, predicted_scales
+from qann_core.coding.range_coder import CLASSES, ESCAPE, REACH, SYMBOLS, TOTAL, Tables
+from qann_core.coding.registry import coder_by_name, coder_name
+from qann_core.coding.weights import Prior, exact_network, load_prior, trainable
 from qann_core.errors import BitstreamError, ModelError, ParameterError, QannError
-from qann_core.prior import PriorNetwork, dyadic
-from qann_core.prior_coder import TILE, PriorCoder, predicted_scales
-from qann_core.prior_likelihood import code_length
-from qann_core.prior_passes import LEVEL_PASSES, band_by_band, colour_by_colour, seen_before
-from qann_core.prior_symbols import CLASSES, ESCAPE, REACH, SYMBOLS, TOTAL, Tables
-from qann_core.prior_weights import Prior, exact_network, load_prior, trainable
 from qann_core.quantization import QuantizedLatents
+from qann_core.shapes import integer_range, pyramid_shapes
 
 GOLDEN = Path(__file__).parent / "golden"
 TINY = GOLDEN / "tiny-quarters"
@@ -47,7 +49,7 @@ def random_bands(height: int, width: int, levels: int, seed: int, density: float
     random = np.random.default_rng(seed)
     low, high = integer_range(levels)
     bands = []
-    for shape in band_shapes(height, width):
+    for shape in pyramid_shapes(height, width):
         values = random.integers(low, high + 1, shape, dtype=np.int32)
         bands.append(np.where(random.random(shape) < density, values, 0).astype(np.int32))
     return tuple(bands)
@@ -172,7 +174,7 @@ def test_round_trip_of_random_pyramids(
 @pytest.mark.parametrize("levels", [16, 96, 512])
 def test_round_trip_of_adversarial_latents(prior: Prior, levels: int) -> None:
     low, high = integer_range(levels)
-    shapes = band_shapes(200, 230)
+    shapes = pyramid_shapes(200, 230)
     checkers = tuple(np.where(np.indices(s).sum(0) % 2, low, high).astype(np.int32) for s in shapes)
     sparse = tuple(np.zeros(s, np.int32) for s in shapes)
     for band in sparse:
@@ -188,7 +190,7 @@ def test_round_trip_of_adversarial_latents(prior: Prior, levels: int) -> None:
 
 @pytest.mark.parametrize("value", [-256, -1, 0, 1, 255])
 def test_constant_latents(prior: Prior, value: int) -> None:
-    bands = tuple(np.full(s, value, np.int32) for s in band_shapes(64, 64))
+    bands = tuple(np.full(s, value, np.int32) for s in pyramid_shapes(64, 64))
     payload = round_trip(prior, bands, 512)
     if value == 0:
         assert len(payload) < 40
@@ -260,11 +262,13 @@ def test_a_payload_cut_short_is_an_error(length: int) -> None:
 def test_any_bytes_are_latents_or_an_error(tail: bytes) -> None:
     prior = prior_weights.cached_prior(TINY)
     with pytest.raises(BitstreamError):
-        PriorCoder(prior).decode(prior.id + tail, band_shapes(40, 30), 96)
+        PriorCoder(prior).decode(prior.id + tail, pyramid_shapes(40, 30), 96)
 
 
-def test_an_unknown_prior_is_named() -> None:
+def test_another_prior_and_an_unknown_model_are_named(codec: Codec) -> None:
     with pytest.raises(ModelError, match=load_prior(TINY).id.hex()):
+        bitstream.unpack(golden(), codec.prior)
+    with pytest.raises(ModelError, match="model 00000000, which is not installed"):
         bitstream.unpack(golden())
 
 
@@ -375,9 +379,9 @@ def test_predicted_scales_are_those_of_the_passes(prior: Prior) -> None:
 
 
 def test_coders_by_name_and_id() -> None:
-    assert coder_by_name("prior").id == coder_by_id(2).id == 2
-    with pytest.raises(ModelError, match="cannot encode"):
-        coder_by_name("prior").encode(random_bands(8, 8, 96, 0, 0.1), 96)
+    assert coder_by_name("prior", load_prior(TINY)).id == 2 and coder_name(2) == "prior"
+    with pytest.raises(ModelError, match="needs a model's prior"):
+        coder_by_name("prior")
     with pytest.raises(ParameterError, match="prior"):
         coder_by_name("zip")
 

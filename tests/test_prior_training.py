@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from qann_core.bitstream import band_shapes
+from qann_core.coding.network import PriorNetwork
+from qann_core.coding.prior_coder import PriorCoder
+from qann_core.coding.range_coder import CLASSES, TOTAL
+from qann_core.coding.weights import exact_network, load_prior
 from qann_core.errors import ParameterError
-from qann_core.prior import PriorNetwork
-from qann_core.prior_coder import PriorCoder
-from qann_core.prior_symbols import CLASSES, TOTAL
-from qann_core.prior_weights import exact_network, load_prior
+from qann_core.shapes import pyramid_shapes
 from qann_core.training import prior_loop
 from qann_core.training.data import PhotoSet
 from qann_core.training.prior_loop import PriorOptions, PriorTrainingRun
@@ -45,9 +45,9 @@ def test_a_run_logs_resumes_and_exports_a_prior_that_codes(
     resumed = small_run(tmp_path, photos, 0.01)
     assert resumed.progress == run.progress and run.progress.step > 0
     prior = load_prior(resumed.export())
-    bands = tuple(np.full(shape, 2, np.int32) for shape in band_shapes(30, 50))
+    bands = tuple(np.full(shape, 2, np.int32) for shape in pyramid_shapes(30, 50))
     payload = PriorCoder(prior).encode(bands, 64)
-    decoded = PriorCoder(prior).decode(payload, band_shapes(30, 50), 64)
+    decoded = PriorCoder(prior).decode(payload, pyramid_shapes(30, 50), 64)
     assert all(map(np.array_equal, bands, decoded))
 
 
@@ -60,7 +60,7 @@ def test_the_loss_falls(tmp_path: Path, photos: PhotoSet) -> None:
 def test_tables_follow_what_was_seen() -> None:
     torch.manual_seed(0)
     network = exact_network(PriorNetwork((8, 8, 8, 8), (1, 1, 1, 1)))
-    ones = tuple(torch.ones(1, *shape) for shape in band_shapes(64, 64))
+    ones = tuple(torch.ones(1, *shape) for shape in pyramid_shapes(64, 64))
     tables = fit_tables(network, [(ones, torch.tensor([64.0]))])
     assert tables.shape[0] == CLASSES and (tables.sum(1) == TOTAL).all() and tables.min() >= 1
     assert tables[:, 32].max() > 0.8 * TOTAL, "a one is nearly certain where only ones were seen"

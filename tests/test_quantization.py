@@ -13,10 +13,10 @@ from qann_core.quantization import (
     check_levels,
     dead_zone_round,
     dequantize,
-    levels_range,
     quantize,
     step_for_levels,
 )
+from qann_core.shapes import integer_range
 from qann_core.wavelet import LL_RANGE
 
 LEVELS = st.integers(MIN_LEVELS, MAX_LEVELS)
@@ -32,7 +32,7 @@ def test_exactly_n_values_over_the_full_range(levels: int) -> None:
     (band,) = quantize(full_range_pyramid(), levels)
     assert band.dtype == np.int32
     assert len(np.unique(band)) == levels
-    assert (band.min(), band.max()) == levels_range(levels)
+    assert (band.min(), band.max()) == integer_range(levels)
 
 
 @given(LEVELS)

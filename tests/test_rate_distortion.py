@@ -19,13 +19,8 @@ from qann_core.deltas import bd_psnr, bd_rate, decibels, spread
 from qann_core.evaluation.peers import peer_by_name
 from qann_core.metrics import psnr, ssim
 from qann_core.quantization import dequantize, quantize
-from qann_core.rate_distortion import (
-    Evaluation,
-    Point,
-    evaluate,
-    sweep_codec,
-    sweep_peer,
-)
+from qann_core.rate_distortion import Evaluation, Point, evaluate, sweep_codec, sweep_peer
+from qann_core.shapes import pyramid_shapes
 
 RATES = [0.1, 0.2, 0.4, 0.8, 1.6]
 DECIBELS = [26.0, 28.5, 31.0, 34.0, 37.0]
@@ -51,7 +46,7 @@ class SkeletonCodec:
     def unpack(self, data):
         height, width, levels = (int.from_bytes(data[i : i + 2], "big") for i in (0, 2, 4))
         values = np.frombuffer(zlib.decompress(data[6:]), "<i2").astype(np.int32)
-        shapes = wavelet.pyramid_shapes(height, width)
+        shapes = pyramid_shapes(height, width)
         ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
         bands = [b.reshape(s) for b, s in zip(np.split(values, ends), shapes, strict=True)]
         return tuple(bands), levels, height, width

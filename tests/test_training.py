@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
+from qann_core.coding.network import PriorNetwork
+from qann_core.coding.range_coder import CLASSES, SYMBOLS, TOTAL, Tables
+from qann_core.coding.weights import Prior, exact_network, load_prior
 from qann_core.errors import ParameterError
-from qann_core.prior import PriorNetwork
-from qann_core.prior_symbols import CLASSES, SYMBOLS, TOTAL, Tables
-from qann_core.prior_weights import Prior, exact_network, load_prior
 from qann_core.quantization import ROUNDING_OFFSET
 from qann_core.restoration import QannUNet
 from qann_core.training.data import CropStream, PhotoSet

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qann_core import wavelet
+from qann_core.shapes import pyramid_shapes
 
 
 def noise(height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -33,7 +34,7 @@ def test_perfect_reconstruction_to_float64_precision() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (16, 16), (17, 40), (133, 203)])
 def test_shapes_are_announced(size: tuple[int, int]) -> None:
     pyramid = wavelet.forward(wavelet.pad(noise(*size)))
-    assert tuple(tuple(band.shape[1:]) for band in pyramid) == wavelet.pyramid_shapes(*size)
+    assert tuple(tuple(band.shape[1:]) for band in pyramid) == pyramid_shapes(*size)
 
 
 def test_full_range_is_that_of_white_minus_black() -> None:

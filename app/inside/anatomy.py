@@ -16,12 +16,13 @@ import numpy as np
 import torch
 
 from qann_core import Codec, ParameterError, read_header, wavelet
-from qann_core.bitstream import HEADER_BYTES, band_shapes
+from qann_core.bitstream import HEADER_BYTES
 from qann_core.codec import Latents
+from qann_core.coding.brotli_coder import BrotliCoder
 from qann_core.comparators import at_bytes, comparators, decode
-from qann_core.entropy import BrotliCoder
 from qann_core.metrics import psnr, ssim
 from qann_core.quantization import QuantizedLatents, step_for_levels
+from qann_core.shapes import pyramid_shapes
 from qann_core.wavelet import COLOURS, ORIENTATIONS, WAVELET_LEVELS, Pyramid
 
 from ..choice import codec_of
@@ -167,7 +168,7 @@ class Anatomy:
     @cached_property
     def bytes_of(self) -> dict[Subband, float]:
         """What each subband costs in the file."""
-        shapes = band_shapes(*self.photo.pixels.shape[:2])
+        shapes = pyramid_shapes(*self.photo.pixels.shape[:2])
         planes = BrotliCoder().bytes_by_plane(self.data[HEADER_BYTES:], shapes)
         return {s: planes[s.band][s.channel] for s in SUBBANDS}
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qann_core.bitstream import HEADER_BYTES
-from qann_core.prior_coder import PriorCoder, predicted_scales
+from qann_core.coding.prior_coder import PriorCoder, predicted_scales
 
 from ..markup import table
 from . import drawings as drawn

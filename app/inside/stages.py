@@ -22,7 +22,7 @@ from PIL import Image
 
 from qann_core import wavelet
 from qann_core.bitstream import HEADER_BYTES
-from qann_core.prediction import med_residual
+from qann_core.coding.prediction import med_residual
 
 from .anatomy import SUBBANDS, Anatomy, Subband, coefficients
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from qann_core import ModelError, tensor_coder
-from qann_core.bitstream import HEADER_BYTES, Header, band_shapes
-from qann_core.entropy import coder_by_id
+from qann_core.bitstream import HEADER_BYTES, Header
+from qann_core.coding.registry import coder_for_model
 from qann_core.models import model_by_id
 from qann_core.quantization import step_for_levels
+from qann_core.shapes import pyramid_shapes
 
 from ..markup import table
 
@@ -34,8 +35,8 @@ def bytes_by_part(data: bytes, header: Header) -> list[tuple[str, float]]:
     """Where the file's bytes go: header, then the subbands, coarse to fine, or the one tensor."""
     if header.coder_id == tensor_coder.ID:
         return [("Header", float(HEADER_BYTES)), ("Latents", float(header.payload_bytes))]
-    shapes = band_shapes(header.height, header.width)
-    coder = coder_by_id(header.coder_id)
+    shapes = pyramid_shapes(header.height, header.width)
+    coder = coder_for_model(header.coder, header.model_id)
     bands = coder.bytes_by_band(data[HEADER_BYTES:], shapes, header.levels)
     scales = len(shapes) - 1
     names = [f"Coarse picture, 1/{2**scales}"]

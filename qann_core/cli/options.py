@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..entropy import CODER_NAMES
+from ..coding.registry import CODER_NAMES
 
 DEFAULT_LEVELS = (32, 48, 64, 96, 128, 192, 256)
 

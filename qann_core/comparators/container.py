@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import BitstreamError, ParameterError
-from ..header import (
+from ..bitstream import (
     HEADER_BYTES,
     Fields,
     check_length,
@@ -18,6 +17,7 @@ from ..header import (
     read_fields,
     sealed,
 )
+from ..errors import BitstreamError, ParameterError
 
 MAGIC = b"QCMP"
 COMPARATORS = {"daq": 1, "rq": 2}

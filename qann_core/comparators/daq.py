@@ -22,11 +22,11 @@ import brotli
 import numpy as np
 import torch
 
-from ..bitstream import band_shapes
 from ..codec import Latents
-from ..entropy import coder_by_name
+from ..coding.registry import coder_by_name
+from ..coding.symbols import Source, damaged, decompress, varint
 from ..errors import BitstreamError, ParameterError
-from ..symbols import Source, damaged, decompress, varint
+from ..shapes import pyramid_shapes
 from . import container
 from .interface import ReducedLatents
 from .lloyd_max import GAUSS, LAPLACE, Quantizer, lloyd_max
@@ -101,7 +101,7 @@ class DistributionAware:
             raise BitstreamError(
                 f"The file claims {header.setting} levels; DAQ has an odd number from 3 to 255."
             )
-        shapes = band_shapes(header.height, header.width)
+        shapes = pyramid_shapes(header.height, header.width)
         source = Source(payload)
         side = decompress(source.take(source.varint()).tobytes(), _MAX_SIDE_BYTES)
         indices = coder_by_name("brotli").decode(payload[source.position :], shapes, header.setting)
@@ -121,7 +121,7 @@ def subbands(side: bytes, levels: int) -> list[Subband]:
     Raises:
         BitstreamError: when it does not describe the 39 subbands.
     """
-    count = sum(channels for channels, _, _ in band_shapes(1, 1))
+    count = sum(channels for channels, _, _ in pyramid_shapes(1, 1))
     source = Source(side)
     described = []
     codes = source.take(count).tolist()

@@ -28,11 +28,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..bitstream import band_shapes
 from ..codec import Latents
+from ..coding.symbols import Source, damaged, decompress, varint
 from ..errors import ModelError, ParameterError
 from ..models import DEFAULT_MODEL, models_folder
-from ..symbols import Source, damaged, decompress, varint
+from ..shapes import pyramid_shapes
 from . import container
 from .interface import ReducedLatents
 
@@ -87,7 +87,7 @@ class Codebooks:
         wanted = [
             (depth, codes, shape[0] * block**2)
             for depth, codes, shape, block in zip(
-                DEPTHS, CODES, band_shapes(1, 1), BLOCKS, strict=True
+                DEPTHS, CODES, pyramid_shapes(1, 1), BLOCKS, strict=True
             )
         ]
         if [tuple(book.shape) for book in books] != wanted or not _is_schedule(schedule):
@@ -153,7 +153,7 @@ class ResidualQuantization:
                 f"The file was made with RQ codebooks {identifier}; installed are "
                 f"{self.codebooks.id}."
             )
-        shapes = band_shapes(header.height, header.width)
+        shapes = pyramid_shapes(header.height, header.width)
         counts = self._codes(header.height, header.width, header.setting)
         if sum(counts) > _MAX_CODES_PER_BYTE * len(payload):
             raise damaged(f"{len(payload)} bytes cannot be {sum(counts)} codes")
@@ -182,7 +182,7 @@ class ResidualQuantization:
 
     def _codes(self, height: int, width: int, setting: int) -> list[int]:
         """How many codes each band has."""
-        shapes = band_shapes(height, width)
+        shapes = pyramid_shapes(height, width)
         return [
             depth * h * w // block**2
             for (_, h, w), _, block, depth in self._by_band(shapes, setting)

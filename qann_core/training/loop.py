@@ -7,11 +7,11 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from ..coding.network import PriorNetwork
+from ..coding.weights import Prior, load_prior, save_prior, trainable
 from ..errors import ParameterError
 from ..files import find_images
 from ..models import prior_folder
-from ..prior import PriorNetwork
-from ..prior_weights import Prior, load_prior, save_prior, trainable
 from ..quantization import step_for_levels
 from ..restoration import QannUNet
 from ..vae import WaveletVAE

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import wavelet
-from ..prior import PriorNetwork
+from ..coding.network import PriorNetwork
 from ..quantization import DISTORTION_WEIGHT, ROUNDING_OFFSET, dead_zone_round, step_for_levels
 from ..restoration import QannUNet
 from ..vae import WaveletVAE

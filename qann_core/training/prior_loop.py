@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..entropy import coder_by_name
+from ..coding.network import PriorNetwork
+from ..coding.registry import coder_by_name
+from ..coding.weights import exact_network, load_prior, save_prior, trainable
 from ..files import find_images
 from ..models import load_networks
-from ..prior import PriorNetwork
-from ..prior_weights import exact_network, load_prior, save_prior, trainable
 from ..quantization import step_for_levels
 from ..samples import centred
 from ..vae import WaveletVAE

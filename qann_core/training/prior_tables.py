@@ -11,13 +11,14 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from ..contexts import PASSES, Contexts
-from ..prediction import med_residual
-from ..prior import PriorNetwork
-from ..prior_coder import quantized_means
-from ..prior_likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, code_length
-from ..prior_passes import by_colour
-from ..prior_symbols import (
+from ..coding.contexts import Contexts
+from ..coding.likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, code_length
+from ..coding.network import PriorNetwork
+from ..coding.passes import by_colour
+from ..coding.planes import code_first_band
+from ..coding.prediction import med_residual
+from ..coding.prior_coder import quantized_means
+from ..coding.range_coder import (
     CENTRE_STEP,
     CENTRES,
     CLASSES,
@@ -76,16 +77,15 @@ def _add(counts: np.ndarray, classes: np.ndarray, values: np.ndarray) -> None:
 
 def _count_residuals(counts: np.ndarray, low: np.ndarray) -> None:
     residuals = np.stack([med_residual(plane) for plane in low])
-    means, contexts = quantized_means(residuals)[1], Contexts()
-    for channel, plane in enumerate(residuals):
-        expect = contexts.for_residual(channel, means)
-        known = np.zeros((plane.shape[0] + 2, plane.shape[1] + 2), np.int16)
-        clipped = np.minimum(np.abs(plane), 63).astype(np.int16)
-        for number, (y, x) in enumerate(PASSES):
-            _add(counts, residual_classes(expect(known, number)), plane[y::2, x::2])
-            known[1 + y : -1 : 2, 1 + x : -1 : 2] = clipped[y::2, x::2]
-        if means[channel]:
-            contexts.learn(channel, clipped)
+    means, known = quantized_means(residuals)[1], np.zeros_like(residuals)
+
+    def count(expected: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+        assert values is not None
+        _add(counts, residual_classes(expected), values)
+        return values
+
+    for _ in code_first_band(count, Contexts(), means, residuals, known, skip_zeros=False):
+        pass
 
 
 def _detail_probabilities() -> np.ndarray:

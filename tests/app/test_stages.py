@@ -17,7 +17,7 @@ from app.inside.anatomy import SUBBANDS, Anatomy, anatomy
 from qann_core import Codec
 from qann_core.bitstream import HEADER_BYTES
 from qann_core.metrics import psnr
-from qann_core.quantization import levels_range
+from qann_core.shapes import integer_range
 
 LEVELS = 40
 
@@ -68,7 +68,7 @@ def test_shares_add_up(opened):
     for fact, subband in zip(facts, SUBBANDS, strict=True):
         assert fact.distinct_after == len(set(opened.integers(subband).ravel().tolist()))
         assert fact.distinct_after <= min(LEVELS, fact.distinct_before)
-    low, high = levels_range(LEVELS)
+    low, high = integer_range(LEVELS)
     before, after = stages.distinct_values(opened)
     assert after <= high - low + 1 < before
 
@@ -77,7 +77,7 @@ def test_offsets_lie_within_their_bins_and_are_guessed(opened):
     clearest = stages.clearest_subband(opened)
     found = stages.offsets(opened, clearest)
     assert np.abs(found.guess).max() <= 0.7501
-    inside = np.abs(found.reduced) < levels_range(LEVELS)[1]
+    inside = np.abs(found.reduced) < integer_range(LEVELS)[1]
     assert np.abs(found.true[inside]).max() <= 0.581
     assert 0.1 < found.correlation <= 1
     assert found.true[found.crop].shape == tuple(min(stages.CROP, n) for n in found.true.shape)

@@ -14,8 +14,8 @@ import torch
 from make import HERE, pictures
 
 from qann_core import bitstream, wavelet
-from qann_core.prior import PriorNetwork
-from qann_core.prior_weights import Prior, exact_network, load_prior, save_prior
+from qann_core.coding.network import PriorNetwork
+from qann_core.coding.weights import Prior, exact_network, load_prior, save_prior
 from qann_core.quantization import QuantizedLatents, quantize
 from qann_core.training.prior_tables import fit_tables
 

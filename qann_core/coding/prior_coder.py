@@ -4,7 +4,7 @@ Payload: the prior's id (4 bytes), the low 16 bits of the CRC-32 of the decoded 
 for each LL channel (how large its residuals are on average), then the range coder's 32-bit words.
 The integers come in this order: the LL band's residuals, plane by plane in four interleaved passes;
 then, tile by tile and level by level, one bit for each colour that tells whether there is anything
-but zeros, and the passes of the prior (see ``prior_passes``).
+but zeros, and the passes of the prior (see ``passes``).
 
 Tiles of TILE pixels are coded one after the other and know nothing of each other, so that memory
 stays bounded for any image; smaller images are one tile.
@@ -21,14 +21,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .contexts import CLIP, PASSES, Contexts
-from .entropy import Bands, Shapes, integer_range
-from .errors import BitstreamError, ModelError, ParameterError
+from ..errors import BitstreamError, ModelError, ParameterError
+from ..shapes import integer_range
+from .contexts import Contexts
+from .interface import Bands, Shapes
+from .network import LIMIT, PriorLevel
+from .passes import LEVEL_PASSES, by_colour
+from .planes import code_first_band
 from .prediction import med_residual, med_restore
-from .prior import LIMIT, PriorLevel
-from .prior_passes import LEVEL_PASSES, by_colour
-from .prior_symbols import RangeReader, RangeWriter, detail_classes, residual_classes
-from .prior_weights import ID_BYTES, Prior, prior_by_id
+from .range_coder import RangeReader, RangeWriter, detail_classes, residual_classes
+from .weights import ID_BYTES, Prior
 
 TILE = 1024
 """Side of the tiles, in pixels."""
@@ -41,21 +43,18 @@ _MEANS = (0, *(base << k for k in range(15) for base in (2, 3)))
 
 @dataclass(frozen=True)
 class PriorCoder:
-    """The learned prior with a range coder; see ``entropy.EntropyCoder``.
+    """The learned prior with a range coder; see ``interface.EntropyCoder``.
 
     Args:
-        prior: what to encode with. Decoding uses it where a file names it, else the bundled prior
-            that the file names.
+        prior: the model's.
     """
 
-    prior: Prior | None = None
+    prior: Prior
     id: int = 2
     name: str = "prior"
 
     def encode(self, bands: Sequence[np.ndarray], levels: int) -> bytes:
-        """See ``entropy.EntropyCoder``; ParameterError for integers that N does not allow."""
-        if self.prior is None:
-            raise ModelError("The prior coder cannot encode without a model's prior.")
+        """See ``interface.EntropyCoder``; ParameterError for integers that N does not allow."""
         low, high = integer_range(levels)
         if min(int(b.min()) for b in bands) < low or max(int(b.max()) for b in bands) > high:
             raise ParameterError(f"N = {levels} allows integers from {low} to {high} only.")
@@ -67,42 +66,44 @@ class PriorCoder:
         return self.prior.id + _check(bands) + ranks + writer.payload()
 
     def decode(self, payload: bytes, shapes: Shapes, levels: int) -> Bands:
-        """See ``entropy.EntropyCoder``.
+        """See ``interface.EntropyCoder``.
 
         Raises:
             BitstreamError: when the payload does not hold such arrays.
-            ModelError: when it needs a prior that is not here.
+            ModelError: when it was coded with another prior.
         """
-        prior, check, means, words = self._open(payload, shapes)
-        reader = RangeReader(prior.tables, words)
-        bands = _Coding(prior, levels, reader).run(shapes, means)
+        check, means, words = self._open(payload, shapes)
+        reader = RangeReader(self.prior.tables, words)
+        bands = _Coding(self.prior, levels, reader).run(shapes, means)
         reader.finish()
         if _check(bands) != check:
             raise BitstreamError("The file is damaged: its integers do not match their checksum.")
         return bands
 
     def bytes_by_band(self, payload: bytes, shapes: Shapes, levels: int) -> tuple[float, ...]:
-        """See ``entropy.EntropyCoder``: shares of the ideal code lengths."""
-        prior, _, means, words = self._open(payload, shapes)
-        coding = _Coding(prior, levels, RangeReader(prior.tables, words, priced=True))
+        """See ``interface.EntropyCoder``: shares of the ideal code lengths."""
+        _, means, words = self._open(payload, shapes)
+        reader = RangeReader(self.prior.tables, words, priced=True)
+        coding = _Coding(self.prior, levels, reader)
         coding.run(shapes, means)
         total = sum(coding.costs) or 1.0
         return tuple(len(payload) * cost / total for cost in coding.costs)
 
-    def _open(self, payload: bytes, shapes: Shapes) -> tuple[Prior, bytes, list[int], bytes]:
+    def _open(self, payload: bytes, shapes: Shapes) -> tuple[bytes, list[int], bytes]:
         channels = shapes[0][0]
         head = ID_BYTES + 2 + channels
         if len(payload) < head or (len(payload) - head) % 4:
             raise BitstreamError(f"The file is damaged: a payload of {len(payload)} bytes.")
-        identifier = payload[:ID_BYTES]
-        prior = self.prior
-        if prior is None or prior.id != identifier:
-            prior = prior_by_id(identifier)
+        if payload[:ID_BYTES] != self.prior.id:
+            raise ModelError(
+                f"The file was coded with prior {payload[:ID_BYTES].hex()}; this model has prior "
+                f"{self.prior.id.hex()}."
+            )
         ranks = np.frombuffer(payload, np.uint8, channels, ID_BYTES + 2)
         if ranks.max(initial=0) >= len(_MEANS):
             raise BitstreamError("The file is damaged: a mean is out of range.")
         means = [_MEANS[rank] for rank in ranks]
-        return prior, payload[ID_BYTES : ID_BYTES + 2], means, payload[head:]
+        return payload[ID_BYTES : ID_BYTES + 2], means, payload[head:]
 
 
 def quantized_means(residuals: np.ndarray) -> tuple[bytes, list[int]]:
@@ -209,23 +210,13 @@ class _Coding:
         return values
 
     def _code_residuals(self, shape: tuple[int, int, int], means: list[int]) -> np.ndarray:
-        contexts, planes = Contexts(), np.zeros(shape, np.int32)
-        for channel in range(shape[0]):
-            expect = contexts.for_residual(channel, means)
-            plane = planes[channel]
-            padded = np.zeros((shape[1] + 2, shape[2] + 2), np.int16)
-            for number, (y, x) in enumerate(PASSES):
-                target = plane[y::2, x::2]
-                if not target.size:
-                    continue
-                classes = residual_classes(expect(padded, number).ravel())
-                given = None
-                if self.residuals is not None:
-                    given = self.residuals[channel, y::2, x::2].ravel()
-                target[:] = self._symbols(0, classes, given).reshape(target.shape)
-                padded[1 + y : -1 : 2, 1 + x : -1 : 2] = np.minimum(np.abs(target), CLIP)
-            if means[channel]:
-                contexts.learn(channel, np.minimum(np.abs(plane), CLIP).astype(np.int16))
+        planes = np.zeros(shape, np.int32)
+
+        def code(expected: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+            return self._symbols(0, residual_classes(expected), values)
+
+        for _ in code_first_band(code, Contexts(), means, self.residuals, planes, skip_zeros=False):
+            pass
         return planes
 
     def _code_tile(self, bands: list[np.ndarray], places: list[tuple[slice, slice]]) -> None:

@@ -26,23 +26,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import ModelError
-from .limits import MAX_LEVELS, MIN_LEVELS
-from .models import (
-    bundled_models,
-    has_prior,
-    model_by_id,
-    models_folder,
-    prior_digest,
-    prior_folder,
-)
-from .prior import EXACT, KNOTS_PER_OCTAVE, LIMIT, UNIT, DyadicConv, PriorNetwork, dyadic
-from .prior_passes import ORDER
-from .prior_symbols import Tables
-from .wavelet import Pyramid, pyramid_shapes
+from ..errors import ModelError
+from ..limits import MAX_LEVELS, MIN_LEVELS
+from ..models import CONFIG, WEIGHTS, model_by_id, models_folder, prior_folder
+from ..shapes import pyramid_shapes
+from ..wavelet import Pyramid
+from .network import EXACT, KNOTS_PER_OCTAVE, LIMIT, UNIT, DyadicConv, PriorNetwork, dyadic
+from .passes import ORDER
+from .range_coder import Tables
 
 ID_BYTES = 4
-CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"
 
 _MAX_CHANNELS, _MAX_BLOCKS, _LEVELS = 512, 16, 4
 
@@ -137,27 +130,6 @@ def load_prior(folder: Path) -> Prior:
 def cached_prior(folder: Path) -> Prior:
     """``load_prior``, once for each folder."""
     return load_prior(folder)
-
-
-def prior_by_id(identifier: bytes) -> Prior:
-    """The bundled prior that a file names.
-
-    Raises:
-        ModelError: when it is not here, naming it and those that are; or as ``load_prior``.
-    """
-    known = []
-    for info in bundled_models():
-        if not has_prior(models_folder() / info.name):
-            continue
-        folder = prior_folder(models_folder() / info.name)
-        digest = prior_digest(folder)
-        if digest == identifier.hex():
-            return cached_prior(folder)
-        known.append(f"{digest} ({info.name})")
-    raise ModelError(
-        f"The file was coded with prior {identifier.hex()}, which is not installed; installed: "
-        f"{', '.join(known) or 'none'}."
-    )
 
 
 def prior_of_model(model_id: str) -> Prior:

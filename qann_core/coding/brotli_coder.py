@@ -1,10 +1,8 @@
-"""Quantized latents (integers) to bytes and back: one small interface, a coder id in every file.
+"""Entropy coder 1: symbols for Brotli (Alakuijala et al. 2018; RFC 7932).
 
-Coder 2, the learned prior, lies in ``prior_coder``. Coder 1, here, prepares symbols for Brotli
-(Alakuijala et al. 2018; RFC 7932), which by itself knows neither space nor scale. Each
-coefficient's magnitude is *expected* from coefficients that the decoder already has, then written
-in unary, and each bit goes to the group of bits that are about as likely to be one.
-docs/format.md tells how.
+Brotli by itself knows neither space nor scale. So each coefficient's magnitude is *expected* from
+coefficients that the decoder already has, then written in unary, and each bit goes to the group of
+bits that are about as likely to be one. docs/format.md tells how.
 
     bands ─► LL: MED residuals ─► planes ─► four passes ─► magnitude s expected from what is known
                                                              │
@@ -23,48 +21,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from .contexts import CLIP, PASSES, Contexts, Expectation
-from .errors import BitstreamError, ParameterError
-from .limits import MAX_LEVELS
+from ..errors import ParameterError
+from ..limits import MAX_LEVELS
+from ..shapes import integer_range
+from .contexts import Contexts
+from .interface import Bands, Shapes
+from .planes import clipped, code_first_band, code_plane
 from .prediction import med_residual, med_restore
 from .symbols import Reader, Source, Writer, damaged, varint
-
-if TYPE_CHECKING:
-    from .prior_weights import Prior
-
-Bands = tuple[np.ndarray, ...]
-Shapes = Sequence[tuple[int, int, int]]
-
-
-class EntropyCoder(Protocol):
-    """What a coder of quantized latents offers."""
-
-    @property
-    def id(self) -> int: ...
-
-    @property
-    def name(self) -> str: ...
-
-    def encode(self, bands: Sequence[np.ndarray], levels: int) -> bytes:
-        """Integer arrays (C, H, W), coarse to fine, of N = ``levels`` to what ``decode`` reads."""
-        ...
-
-    def decode(self, payload: bytes, shapes: Shapes, levels: int) -> Bands:
-        """The int32 arrays again; BitstreamError when the payload does not hold such arrays."""
-        ...
-
-    def bytes_by_band(self, payload: bytes, shapes: Shapes, levels: int) -> tuple[float, ...]:
-        """What each array costs, in bytes; the sum is the payload's length."""
-        ...
-
-
-def integer_range(levels: int) -> tuple[int, int]:
-    """Smallest and largest integer that N levels allow, as ``quantization.levels_range``."""
-    return -(levels // 2), levels - 1 - levels // 2
 
 
 def _code_bands(
@@ -79,31 +46,18 @@ def _code_bands(
     """
     contexts = Contexts()
     for index, (shape, scale) in enumerate(zip(shapes, scales, strict=True)):
-        band = np.zeros(shape, np.int32)
-        for channel in range(shape[0]):
-            if scale[channel]:
-                if index:
+        band, given = np.zeros(shape, np.int32), bands[index] if bands else None
+        if index == 0:
+            for channel in code_first_band(io.code, contexts, scale, given, band, skip_zeros=True):
+                yield index, channel, band
+        else:
+            for channel, plane in enumerate(band):
+                if scale[channel]:
                     expect = contexts.for_detail(channel, shape[1:])
-                else:
-                    expect = contexts.for_residual(channel, scale)
-                code_plane(io, expect, bands[index][channel] if bands else None, band[channel])
-                contexts.learn(channel, np.minimum(np.abs(band[channel]), CLIP).astype(np.int16))
-            yield index, channel, band
+                    code_plane(io.code, expect, None if given is None else given[channel], plane)
+                    contexts.learn(channel, clipped(plane))
+                yield index, channel, band
         contexts.next_band(shape[0])
-
-
-def code_plane(
-    io: Writer | Reader, expect: Expectation, values: np.ndarray | None, plane: np.ndarray
-) -> None:
-    """Fills ``plane`` (H, W) pass by pass with what ``io`` writes or reads."""
-    padded = np.zeros((plane.shape[0] + 2, plane.shape[1] + 2), np.int16)
-    for number, (y, x) in enumerate(PASSES):
-        target = plane[y::2, x::2]
-        if target.size:
-            expected = expect(padded, number).ravel()
-            given = None if values is None else values[y::2, x::2].ravel()
-            target[:] = io.code(expected, given).reshape(target.shape)
-            padded[1 + y : -1 : 2, 1 + x : -1 : 2] = np.minimum(np.abs(target), CLIP)
 
 
 @dataclass(frozen=True)
@@ -180,36 +134,3 @@ def _read_bands(payload: bytes, shapes: Shapes) -> tuple[Bands, list[list[float]
         bits[index][channel] = reader.bits_since_last_call()
     reader.finish()
     return tuple(bands), bits
-
-
-CODER_NAMES = {1: "brotli", 2: "prior", 3: "brotli-tensor"}
-"""Every entropy coder's id in the file, and its name."""
-
-
-def coder_name(identifier: int) -> str:
-    """The name of the coder that a file names; BitstreamError when it is unknown here."""
-    if identifier not in CODER_NAMES:
-        raise BitstreamError(f"The file needs entropy coder {identifier}, which is unknown here.")
-    return CODER_NAMES[identifier]
-
-
-def coder_by_name(name: str, prior: Prior | None = None) -> EntropyCoder:
-    """The coder of this name; ParameterError, naming those there are, when there is none.
-
-    Args:
-        prior: what the prior coder is to encode with. Without it, it decodes only, with the
-            bundled prior that a file names.
-    """
-    if name == "brotli":
-        return BrotliCoder()
-    if name == "prior":
-        from .prior_coder import PriorCoder  # torch comes with it
-
-        return PriorCoder(prior)
-    names = ", ".join(CODER_NAMES.values())
-    raise ParameterError(f"There is no entropy coder named {name!r}; there are: {names}.")
-
-
-def coder_by_id(identifier: int, prior: Prior | None = None) -> EntropyCoder:
-    """The coder that a file names; BitstreamError when this program does not know it."""
-    return coder_by_name(coder_name(identifier), prior)

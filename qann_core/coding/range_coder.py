@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import constriction
 import numpy as np
 
-from .errors import BitstreamError, ModelError
-from .prior_likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected
+from ..errors import BitstreamError, ModelError
+from .likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected
 
 REACH = 31
 """Largest magnitude with an entry of its own in the tables."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import brotli
 import numpy as np
 
+from ..errors import BitstreamError
 from .contexts import UNIT
-from .errors import BitstreamError
 
 _GROUPS = 8
 _UNARY = 20
@@ -230,7 +230,7 @@ class Reader:
         self.used[index] = start + count
         return slice(start, start + count)
 
-    def code(self, expected: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
+    def code(self, expected: np.ndarray, values: np.ndarray | None) -> np.ndarray:
         """The integers (n,) whose magnitudes ``expected`` (n,) foretells."""
         magnitudes = np.zeros(expected.size, np.int32)
         active = np.arange(expected.size)

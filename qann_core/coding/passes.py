@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .prior_likelihood import Expected
+from .likelihood import Expected
 
 Phase = tuple[int, int]
 

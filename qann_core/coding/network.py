@@ -1,6 +1,6 @@
 """The learned prior: a network that tells, before each coefficient is read, what to expect there.
 
-It goes down the pyramid from coarse to fine, and at each level pass by pass (``prior_passes``)::
+It goes down the pyramid from coarse to fine, and at each level pass by pass (``passes``)::
 
     LL ─► stem ─► blocks ─► h ──► pass 0: a quarter of the luma                   given h
                    ▲        ├───► passes 1 to 3: the other quarters               given those before
@@ -29,9 +29,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .limits import MAX_LEVELS, MIN_LEVELS
-from .prior_likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, code_length
-from .prior_passes import (
+from ..limits import MAX_LEVELS, MIN_LEVELS
+from ..wavelet import Pyramid
+from .likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, code_length
+from .passes import (
     LEVEL_PASSES,
     Phase,
     band_by_band,
@@ -39,7 +40,6 @@ from .prior_passes import (
     colour_by_colour,
     seen_before,
 )
-from .wavelet import Pyramid
 
 LIMIT = 127
 """Activations are integers within +-LIMIT."""

@@ -1,0 +1,62 @@
+"""Every entropy coder by its name and by its number in a file.
+
+To add one: a module with the methods of ``interface.EntropyCoder``, a line in ``CODER_NAMES``, and
+its construction in ``coder_by_name``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import BitstreamError, ModelError, ParameterError
+from .interface import EntropyCoder
+
+if TYPE_CHECKING:
+    from .weights import Prior
+
+CODER_NAMES = {1: "brotli", 2: "prior", 3: "brotli-tensor"}
+"""Every entropy coder's number in a file, and its name."""
+
+
+def coder_name(identifier: int) -> str:
+    """The name of the coder that a file names; BitstreamError when it is unknown here."""
+    if identifier not in CODER_NAMES:
+        raise BitstreamError(f"The file needs entropy coder {identifier}, which is unknown here.")
+    return CODER_NAMES[identifier]
+
+
+def coder_by_name(name: str, prior: Prior | None = None) -> EntropyCoder:
+    """The coder of this name.
+
+    Args:
+        prior: the model's, which the coder "prior" needs.
+
+    Raises:
+        ParameterError: when there is no such coder; names those there are.
+        ModelError: when the coder needs a prior and none is given.
+    """
+    if name == "brotli":
+        from .brotli_coder import BrotliCoder
+
+        return BrotliCoder()
+    if name == "prior":
+        if prior is None:
+            raise ModelError("The coder prior needs a model's prior, and there is none.")
+        from .prior_coder import PriorCoder  # torch comes with it
+
+        return PriorCoder(prior)
+    names = ", ".join(CODER_NAMES.values())
+    raise ParameterError(f"There is no entropy coder named {name!r}; there are: {names}.")
+
+
+def coder_for_model(name: str, model_id: str, prior: Prior | None = None) -> EntropyCoder:
+    """The same, with the prior of the bundled model with this id where none is given.
+
+    Raises:
+        ModelError: also when there is no such model or it has no prior.
+    """
+    if name == "prior" and prior is None:
+        from .weights import prior_of_model
+
+        prior = prior_of_model(model_id)
+    return coder_by_name(name, prior)
