@@ -134,9 +134,7 @@ class Codec:
             ImageError: when the array is not such an image or is too large.
         """
         pixels = check_pixels(pixels)
-        plain = wavelet.forward(wavelet.pad(centred(pixels[None])))
-        residual = in_tiles(self.vae.encoder, plain)
-        return Latents(_add(plain, residual), pixels)
+        return Latents(self.vae.analysis(wavelet.pad(centred(pixels[None]))), pixels)
 
     def quantize(self, latents: Latents, levels: int, effort: int = 0) -> QuantizedLatents:
         """Reduces the latents to at most N = ``levels`` distinct values.
@@ -213,9 +211,7 @@ class Codec:
     @torch.inference_mode()
     def synthesize(self, latents: Pyramid, height: int, width: int) -> np.ndarray:
         """The VAE's decoder alone: latents of any origin to an image, uint8 (height, width, 3)."""
-        residual = in_tiles(self.vae.decoder, latents)
-        image = wavelet.inverse(_add(latents, residual))[0, :, :height, :width]
-        return pixels_of(image)
+        return pixels_of(self.vae.synthesis(latents)[0, :, :height, :width])
 
     def dequantize(self, quantized: QuantizedLatents) -> Pyramid:
         """Quantized latents at the values that the file keeps: q * step."""

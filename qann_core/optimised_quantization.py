@@ -186,8 +186,7 @@ class Optimiser:
             with decoding_precision(self._levels):
                 corrections = self._qann(q, told.clone())
                 latents = tuple((a + b) * self._step for a, b in zip(q, corrections, strict=True))
-                residual = self._vae.decoder(latents)
-            image = wavelet.inverse(tuple(a + b for a, b in zip(latents, residual, strict=True)))
+                image = self._vae.synthesis(latents)
             image = image[..., : target.shape[-2], : target.shape[-1]]
             error = (image - target.clone()).square() * (_ERROR_WEIGHT / self._step**2)
             gradient = torch.autograd.grad(error.sum(), q)

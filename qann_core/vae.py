@@ -3,6 +3,8 @@
 It is a variational autoencoder in the sense of compression (Kingma and Welling 2014; Ballé et al.
 2017 and 2018): the posterior is a box of one quantization step's width around the encoder's mean,
 the prior is a density per channel, and the KL divergence between them is the rate.
+
+In models made for the eye each band is also scaled and companded; see ``BandCompanding``.
 """
 
 import math
@@ -16,12 +18,14 @@ from torch.nn import functional as F
 
 from . import wavelet
 from .blocks import UNet, group_bands, ungroup_bands
+from .tiling import in_tiles
 from .wavelet import Pyramid
 
 _BAND_CHANNELS = (3, 9, 9, 9, 9)
 _BAND_LEVELS = (3, 3, 2, 1, 0)
 _BAND_SCALES = (400.0, 64.0, 64.0, 64.0, 64.0)
 _RESIDUAL_LIMIT = 32.0
+_DETAIL_LEVELS = wavelet.WAVELET_LEVELS
 
 
 class ResidualTransform(nn.Module):
@@ -47,6 +51,70 @@ class ResidualTransform(nn.Module):
             _RESIDUAL_LIMIT * torch.tanh(out.float() / 2)
             for out in ungroup_bands(outputs, _BAND_CHANNELS, _BAND_LEVELS)
         )
+
+
+class BandCompanding(nn.Module):
+    """Learned gains and self-contrast masking of the details, elementwise, between the transforms
+    and quantization; the LL band passes as it is::
+
+        analysis    v = g x,  y = sign(v) ((|v| / K + 1)^a - 1) K / a
+        synthesis   v = sign(y) ((|y| a / K + 1)^(1/a) - 1) K,  x = v / g
+
+    The gains g are the quantization matrix: the effective step of a band is step / g, coarser
+    where the eye's sensitivity to contrast is low. Watson, Yang, Solomon and Villasenor 1997,
+    "Visibility of wavelet quantization noise", measured such matrices; here they are learned.
+    The exponents a, at most 1, quantize large coefficients more coarsely, since strong contrast
+    hides errors at its own place: self-contrast masking, as in part 2 of JPEG 2000 (ISO/IEC
+    15444-2; Zeng, Daly and Lei 2002, "An overview of the visual optimization tools in JPEG 2000").
+    The slope of the curve is 1 at zero.
+    """
+
+    KNEE = 64.0
+    """K: magnitude in the unit of latents from which the exponent matters."""
+
+    LARGEST_BEND = 0.6
+    """1 - a stays below it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # One-dimensional, so that the optimizer does not take them for matrices.
+        gain = torch.tensor([1.0, 0.82, 0.82]).repeat(_DETAIL_LEVELS * 3)  # Y, C1, C2
+        bend = torch.full((_DETAIL_LEVELS * 9,), 0.05 / self.LARGEST_BEND)
+        self.log_gain = nn.Parameter(gain.log())
+        self.bend_logit = nn.Parameter(bend.logit())
+
+    @property
+    def gain(self) -> Tensor:
+        """g, (levels coarse to fine, 9): the channels of ``wavelet``'s details."""
+        return self.log_gain.exp().view(_DETAIL_LEVELS, 9)
+
+    @property
+    def exponent(self) -> Tensor:
+        """a, of the same shape, from 0.4 to 1."""
+        return (1 - self.LARGEST_BEND * self.bend_logit.sigmoid()).view(_DETAIL_LEVELS, 9)
+
+    def compress(self, pyramid: Pyramid) -> Pyramid:
+        """Coefficients x to latents y."""
+        gains, exponents = self._by_level()
+        details = zip(pyramid[1:], gains, exponents, strict=True)
+        curves = (_curve(x * (g / self.KNEE), a) * (self.KNEE / a) for x, g, a in details)
+        return pyramid[0], *curves
+
+    def expand(self, latents: Pyramid) -> Pyramid:
+        """Latents y to coefficients x: the inverse of ``compress``."""
+        gains, exponents = self._by_level()
+        details = zip(latents[1:], gains, exponents, strict=True)
+        curves = (_curve(y * (a / self.KNEE), 1 / a) * (self.KNEE / g) for y, g, a in details)
+        return latents[0], *curves
+
+    def _by_level(self) -> tuple[Tensor, Tensor]:
+        return self.gain[..., None, None], self.exponent[..., None, None]
+
+
+def _curve(values: Tensor, exponent: Tensor) -> Tensor:
+    """sign(u) ((|u| + 1)^p - 1), with slope p at zero, also for automatic differentiation."""
+    magnitude = values.abs().clamp_min(1e-6)
+    return values * (torch.expm1(exponent * torch.log1p(magnitude)) / magnitude)
 
 
 class LogisticMixturePrior(nn.Module):
@@ -112,13 +180,17 @@ class WaveletVAE(ModelMixin, ConfigMixin):
 
     ::
 
-        x --> DWT --> + ----------> y        y^ --> + --> inverse DWT --> x^
-                |     |                       |     |
-                +-> residual encoder          +-> residual decoder
+        x --> DWT --> + --> compress --> y     y^ --> expand --> + --> inverse DWT --> x^
+                |     |                                    |     |
+                +-> residual encoder                       +-> residual decoder
+
+    Large images are seen by the networks in overlapping tiles, so that memory stays bounded.
 
     Args:
         encoder_widths, decoder_widths: features per U-Net level, finest (1/2) first.
         encoder_blocks, decoder_blocks: residual blocks per level, (way down, way up).
+        companding: whether the details have gains and are companded (``BandCompanding``);
+            without, compress and expand leave them as they are.
     """
 
     @register_to_config
@@ -128,21 +200,30 @@ class WaveletVAE(ModelMixin, ConfigMixin):
         encoder_blocks: Sequence[int] = (1, 1),
         decoder_widths: Sequence[int] = (32, 48, 64, 96),
         decoder_blocks: Sequence[int] = (0, 1),
+        companding: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = ResidualTransform(encoder_widths, *encoder_blocks)
         self.decoder = ResidualTransform(decoder_widths, *decoder_blocks)
         self.prior = LogisticMixturePrior()
+        self.bands = BandCompanding() if companding else None
 
     def analysis(self, image: Tensor) -> Pyramid:
         """Image (B, 3, H, W), centred RGB (pixel - 127.5), sides multiples of 16 -> latents."""
         plain = wavelet.forward(image)
-        return tuple(a + b for a, b in zip(plain, self.encoder(plain), strict=True))
+        pyramid = _add(plain, in_tiles(self.encoder, plain))
+        return pyramid if self.bands is None else self.bands.compress(pyramid)
 
     def synthesis(self, latents: Pyramid) -> Tensor:
-        """Latents -> image (B, 3, H, W), centred RGB, not clipped."""
-        residual = self.decoder(latents)
-        return wavelet.inverse(tuple(a + b for a, b in zip(latents, residual, strict=True)))
+        """Latents -> image (B, 3, H, W), centred RGB, not clipped.
+
+        In a faster arithmetic, where the caller asks for one, only the network runs.
+        """
+        with torch.autocast(latents[0].device.type, enabled=False):
+            pyramid = latents if self.bands is None else self.bands.expand(latents)
+        residual = in_tiles(self.decoder, pyramid)
+        with torch.autocast(latents[0].device.type, enabled=False):
+            return wavelet.inverse(_add(pyramid, residual))
 
     def rate(self, noisy: Pyramid, step: Tensor) -> Tensor:
         """Estimated bits of each image, (B,); see ``LogisticMixturePrior``."""
@@ -151,3 +232,7 @@ class WaveletVAE(ModelMixin, ConfigMixin):
     def forward(self, image: Tensor) -> Tensor:
         """Reconstruction without quantization."""
         return self.synthesis(self.analysis(image))
+
+
+def _add(a: Pyramid, b: Pyramid) -> Pyramid:
+    return tuple(x + y for x, y in zip(a, b, strict=True))

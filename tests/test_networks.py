@@ -36,6 +36,68 @@ def test_an_untrained_vae_is_the_plain_wavelet() -> None:
     assert torch.allclose(vae(image), image, atol=1e-3)
 
 
+def companding_vae() -> WaveletVAE:
+    """Gains from 0.5 to 2, exponents from 0.4 to 1, networks that do nothing."""
+    vae = WaveletVAE((8, 8, 8, 8), (1, 1), (8, 8, 8, 8), (0, 1), companding=True)
+    assert vae.bands is not None
+    with torch.no_grad():
+        vae.bands.log_gain.uniform_(-0.7, 0.7)
+        vae.bands.bend_logit.uniform_(-4, 4)
+    return vae
+
+
+@torch.no_grad()
+def test_synthesis_inverts_companding() -> None:
+    vae = companding_vae()
+    image = torch.rand(1, 3, 32, 64) * 255 - 127.5
+    latents, plain = vae.analysis(image), wavelet.forward(image)
+    assert torch.equal(latents[0], plain[0])
+    assert not any(torch.allclose(a, b) for a, b in zip(latents[1:], plain[1:], strict=True))
+    assert torch.allclose(vae.synthesis(latents), image, atol=1e-2)
+
+
+@torch.no_grad()
+def test_companding_is_the_gain_at_zero_and_bends_large_coefficients() -> None:
+    companding = companding_vae().bands
+    assert companding is not None
+    small, large = (
+        tuple(torch.full((1, *shape), size) for shape in wavelet.pyramid_shapes(16, 16))
+        for size in (0.01, 1000.0)
+    )
+    g, a = companding.gain, companding.exponent
+    for pyramid, expected in (
+        (small, g * 0.01),
+        (large, ((g * 1000 / 64 + 1) ** a - 1) * 64 / a),
+    ):
+        for band, negative, value in zip(
+            companding.compress(pyramid)[1:],
+            companding.compress(tuple(-x for x in pyramid))[1:],
+            expected,
+            strict=True,
+        ):
+            assert torch.equal(band, -negative)
+            assert torch.allclose(band[0, :, 0, 0], value, rtol=1e-3)
+
+
+def test_a_gradient_passes_where_latents_are_zero() -> None:
+    """As in flat pictures, whose details are all zero."""
+    vae = companding_vae()
+    latents = tuple(
+        torch.zeros(1, *shape, requires_grad=True) for shape in wavelet.pyramid_shapes(16, 16)
+    )
+    ramp = torch.linspace(-1, 1, 16 * 16 * 3).view(1, 3, 16, 16)
+    gradients = torch.autograd.grad((vae.synthesis(latents) * ramp).sum(), latents)
+    assert all(bool((g != 0).any()) for g in gradients)
+
+
+def test_companding_is_saved_and_loaded(tmp_path) -> None:
+    vae = companding_vae()
+    vae.save_pretrained(tmp_path)
+    loaded = WaveletVAE.from_pretrained(tmp_path, low_cpu_mem_usage=False)
+    assert loaded.bands is not None and vae.bands is not None
+    assert torch.equal(loaded.bands.gain, vae.bands.gain)
+
+
 @torch.no_grad()
 def test_residuals_are_bounded() -> None:
     vae = WaveletVAE((8, 8, 8, 8), (1, 1), (8, 8, 8, 8), (0, 1))
