@@ -3,7 +3,7 @@
 | offset | bytes | field                                                            |
 |--------|-------|------------------------------------------------------------------|
 | 0      | 4     | magic: ``QANN``                                                  |
-| 4      | 1     | container version: 1                                             |
+| 4      | 1     | container version: 1; 2 with metadata (``metadata_chunk``)       |
 | 5      | 1     | entropy coder: 1 = brotli, 2 = prior (``coding.registry``)       |
 | 6      | 4     | model id: names the weights that made the latents                |
 | 10     | 2     | N, the number of distinct values that the latents may take       |
@@ -28,7 +28,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import tensor_coder
+from . import metadata_chunk, tensor_coder
 from .coding.registry import coder_for_model, coder_name
 from .errors import BitstreamError, ParameterError
 from .limits import (
@@ -66,6 +66,7 @@ class Header:
         coder_id, coder: the entropy coder's number in the file and its name.
         model_id: 8 hexadecimal digits naming the weights that made the latents.
         payload_bytes, total_bytes: size of the coded latents and of the whole file.
+        metadata_bytes: size of the EXIF and XMP that it keeps (``metadata_chunk``).
     """
 
     version: int
@@ -77,11 +78,12 @@ class Header:
     model_id: str
     payload_bytes: int
     total_bytes: int
+    metadata_bytes: int = 0
 
     @property
     def bits_per_pixel(self) -> float:
-        """Rate of the whole file, header included."""
-        return 8 * self.total_bytes / (self.width * self.height)
+        """Rate of the file, header included, metadata not."""
+        return 8 * (self.total_bytes - self.metadata_bytes) / (self.width * self.height)
 
 
 def pack(latents: QuantizedLatents, coder: str = "brotli", prior: Prior | None = None) -> bytes:
@@ -136,7 +138,7 @@ def unpack(data: bytes, prior: Prior | None = None) -> QuantizedLatents | Quanti
         BitstreamError: when the file is not a .qann file, is damaged, or needs a newer version.
     """
     header = read_header(data)
-    payload = opened(data)
+    payload = opened(metadata_chunk.detach(data)[0])
     if header.coder_id == tensor_coder.ID:
         return _unpack_tensor(header, payload)
     shapes = pyramid_shapes(header.height, header.width)
@@ -165,14 +167,17 @@ def read_header(data: bytes) -> Header:
     Raises:
         BitstreamError: when the header is not one of a complete .qann file.
     """
-    fields = read_fields(data, MAGIC, ".qann file")
+    plain, _ = metadata_chunk.detach(data)
+    fields = read_fields(plain, MAGIC, ".qann file")
     name = coder_name(fields.identifier)
     _check_levels(fields.setting, BitstreamError, fields.identifier)
     check_size(fields.width, fields.height, BitstreamError)
-    check_length(fields.payload_bytes, len(data) - HEADER_BYTES)
+    check_length(fields.payload_bytes, len(plain) - HEADER_BYTES)
+    metadata_bytes = len(data) - len(plain)
+    version = metadata_chunk.VERSION if metadata_bytes else VERSION
     return Header(
-        VERSION, fields.width, fields.height, fields.setting, fields.identifier, name,
-        fields.model_id, fields.payload_bytes, len(data),
+        version, fields.width, fields.height, fields.setting, fields.identifier, name,
+        fields.model_id, fields.payload_bytes, len(data), metadata_bytes,
     )  # fmt: skip
 
 
@@ -261,7 +266,7 @@ def read_fields(data: bytes, magic: bytes, kind: str) -> Fields:
     _, version, identifier, model, setting, width, height, length = _FIELDS.unpack_from(data)
     if version != VERSION:
         raise BitstreamError(
-            f"The file has container version {version}; this program reads version {VERSION}."
+            f"The file has container version {version}; this program reads versions 1 and 2."
         )
     return Fields(identifier, model.hex(), setting, width, height, length)
 
