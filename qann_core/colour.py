@@ -5,16 +5,24 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
+from .colour_coding import ColourCoding, coded_to_srgb
+
 _SRGB_TOLERANCE = 2
 """A profile that moves no probed colour by more than this (of 255) is sRGB under another name."""
 
 
-def to_srgb(image: Image.Image, profile_data: bytes | None, notices: list[str]) -> Image.Image:
+def to_srgb(
+    image: Image.Image,
+    profile_data: bytes | None,
+    notices: list[str],
+    coding: ColourCoding | None = None,
+) -> Image.Image:
     """Colour without alpha (L, RGB, CMYK, LAB, YCbCr, ...) to RGB in sRGB.
 
     Args:
         profile_data: an ICC profile that the image came with.
         notices: gets a sentence on what was done.
+        coding: what describes the colour where there is no usable profile.
     """
     if image.mode == "LAB":
         profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
@@ -27,7 +35,9 @@ def to_srgb(image: Image.Image, profile_data: bytes | None, notices: list[str]) 
             notices.append("The embedded colour profile is not usable and was ignored.")
     if image.mode == "CMYK":
         notices.append("CMYK without a colour profile was converted approximately.")
-    return image.convert("RGB")
+        coding = None
+    rgb = image.convert("RGB")
+    return rgb if coding is None else coded_to_srgb(rgb, coding, notices)
 
 
 def _apply_profile(

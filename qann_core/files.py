@@ -15,7 +15,8 @@ from types import FrameType
 from .errors import ParameterError
 
 IMAGE_EXTENSIONS = {
-    ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif", ".tif", ".tiff", ".gif", ".bmp",
+    ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff",
+    ".gif", ".bmp",
 }  # fmt: skip
 """File name extensions, in lower case, of what a walk through folders takes for an image."""
 

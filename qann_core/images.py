@@ -10,22 +10,29 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from . import isobmff, png
 from .colour import to_srgb
+from .colour_coding import ColourCoding
 from .deep_samples import to_8_bits
 from .errors import ImageError, ParameterError
 from .files import write_bytes_atomically
+from .isobmff import brands
 from .limits import MAX_PIXELS, MAX_SIDE
+from .metadata import Metadata, read_metadata
 from .tiff import MAGIC, TiffPage
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP")
 """Pillow's names of the formats read. No others are tried: some of them start programs."""
+
+_HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
+"""Brands of files that the package pillow-heif reads, where it is installed."""
 
 _ADVICE = "use a JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP file"
 
@@ -51,16 +58,19 @@ class LoadedImage:
     Attributes:
         pixels: uint8 (H, W, 3), sRGB, C-contiguous, writable.
         notices: short sentences on what was changed on the way, for the user; often empty.
+        metadata: what the file held beside its pixels.
     """
 
     pixels: np.ndarray
     notices: tuple[str, ...] = ()
+    metadata: Metadata = field(default_factory=Metadata)
 
 
 def read_image(source: str | Path | bytes | BinaryIO) -> LoadedImage:
-    """Reads a JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP image.
+    """Reads a JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP image, and HEIC with pillow-heif installed.
 
-    The EXIF orientation is applied, an embedded colour profile converted to sRGB, transparency
+    The orientation is applied; colour described by an ICC profile or by numbers (cICP, gAMA and
+    cHRM in PNG, nclx in AVIF and HEIC) is converted to sRGB, HDR tone-mapped; transparency is
     composited over white, deeper samples scaled to 8 bits; of several frames the first is used.
 
     Args:
@@ -168,8 +178,9 @@ def _read(file: BinaryIO, name: str) -> LoadedImage:
         _check_size(tiff.width, tiff.height, name)
         if not tiff.for_pillow:
             return _read_tiff(tiff)
+    formats = (*FORMATS, *_heif(file, name))
     try:
-        image = Image.open(file, formats=FORMATS)
+        image = Image.open(file, formats=formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(name) from error
     except Exception as error:  # Pillow's readers raise many classes on damaged headers
@@ -177,7 +188,23 @@ def _read(file: BinaryIO, name: str) -> LoadedImage:
             return _read_tiff(tiff)
         raise _not_an_image(file, name) from error
     with image:
-        return _load(image, name)
+        return _load(image, name, file)
+
+
+def _heif(file: BinaryIO, name: str) -> tuple[str, ...]:
+    """Pillow's name of the format of a HEIC file, whose reader is registered; none for others."""
+    found = brands(file)
+    if not found & _HEIF_BRANDS or found & {b"avif", b"avis"}:
+        return ()
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise ImageError(
+            f"{name} is a HEIC image; install the package pillow-heif (this project's extra "
+            f"'heif') to read it, or {_ADVICE}."
+        ) from error
+    pillow_heif.register_heif_opener()
+    return ("HEIF",)
 
 
 def _tiff_page(file: BinaryIO, name: str) -> TiffPage | None:
@@ -195,7 +222,7 @@ def _read_tiff(page: TiffPage) -> LoadedImage:
     decoded = page.decode()
     notices = list(decoded.notices)
     rgb = to_srgb(decoded.colour, decoded.colour.info.get("icc_profile"), notices)
-    return _finished(rgb, decoded.alpha, notices)
+    return _finished(rgb, decoded.alpha, notices, Metadata(names=page.metadata))
 
 
 def _not_an_image(file: BinaryIO, name: str) -> ImageError:
@@ -224,7 +251,7 @@ def _check_size(width: int, height: int, name: str) -> None:
         raise _too_large(name)
 
 
-def _load(image: Image.Image, name: str) -> LoadedImage:
+def _load(image: Image.Image, name: str, file: BinaryIO | None = None) -> LoadedImage:
     """Decodes and converts an opened image; everything that Pillow may raise becomes one error."""
     _check_size(*image.size, name)
     notices: list[str] = []
@@ -234,24 +261,46 @@ def _load(image: Image.Image, name: str) -> LoadedImage:
             notices.append("Only the first frame was used.")
         if any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
             notices.append("16-bit samples were scaled to 8 bits.")
+        source = image
+        if image.format == "PNG" and file is not None:
+            image = png.decoded(image, file)
         image.load()
         _check_size(*image.size, name)  # a loader may find another size than the header's
+        profile, coding = _colour_of(source, file)
+        metadata = read_metadata(source, file)
         image = _scale_to_8_bits(_upright(image, notices), notices)
         colour, alpha = _split_alpha(image)
-        rgb = to_srgb(colour, image.info.get("icc_profile"), notices)
-        return _finished(rgb, alpha, notices)
+        rgb = to_srgb(colour, profile, notices, coding)
+        return _finished(rgb, alpha, notices, metadata)
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Pillow's decoders raise many classes on damaged data
         raise ImageError(f"{name} is damaged or incomplete; {_ADVICE} that opens.") from error
 
 
-def _finished(rgb: Image.Image, alpha: Image.Image | None, notices: list[str]) -> LoadedImage:
+def _colour_of(
+    image: Image.Image, file: BinaryIO | None
+) -> tuple[bytes | None, ColourCoding | None]:
+    """The ICC profile of an image, and what else says how its colour is meant."""
+    profile = image.info.get("icc_profile")
+    if file is None:
+        return profile, None
+    if image.format == "PNG":
+        coding, comes_first = png.colour_coding(file)
+        return (None if comes_first else profile), coding
+    if image.format in ("AVIF", "HEIF"):
+        return profile, isobmff.colour_coding(file)
+    return profile, None
+
+
+def _finished(
+    rgb: Image.Image, alpha: Image.Image | None, notices: list[str], metadata: Metadata
+) -> LoadedImage:
     """Colour in sRGB composited over white."""
     if alpha is not None and alpha.getextrema() != (255, 255):
         rgb = Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha)
         notices.append("Transparency was composited over white.")
-    return LoadedImage(np.array(rgb), tuple(dict.fromkeys(notices)))
+    return LoadedImage(np.array(rgb), tuple(dict.fromkeys(notices)), metadata)
 
 
 def _upright(image: Image.Image, notices: list[str]) -> Image.Image:
@@ -268,7 +317,6 @@ def _scale_to_8_bits(image: Image.Image, notices: list[str]) -> Image.Image:
         return image
     samples = np.asarray(image)
     grey = Image.fromarray(to_8_bits(samples.astype(samples.dtype.newbyteorder("=")), notices)[0])
-    grey.info = {key: image.info[key] for key in ("icc_profile",) if key in image.info}
     return grey
 
 

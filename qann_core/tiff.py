@@ -105,6 +105,12 @@ class TiffPage:
         )
 
     @property
+    def metadata(self) -> tuple[str, ...]:
+        """What it holds beside its pixels, in the words of ``Metadata.names``."""
+        tags = {"EXIF": 34665, "XMP": 700, "IPTC": 33723, "ICC profile": 34675}
+        return tuple(name for name, tag in tags.items() if tag in self._page.tags)
+
+    @property
     def for_pillow(self) -> bool:
         """Whether Pillow reads this kind, and rightly."""
         if self._compression in _PILLOW_ONLY or self._photometric not in _COLOURS:

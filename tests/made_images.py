@@ -97,3 +97,41 @@ def tiff_file(tags, strips):
             table += packed
     header = b"II*\0" + struct.pack("<I", 8 + len(data) + len(values))
     return header + data + values + struct.pack("<H", len(tags)) + table + bytes(4)
+
+
+COLOURS = np.array(
+    [(200, 40, 40), (64, 64, 64), (128, 128, 128), (255, 0, 0), (0, 255, 0), (30, 90, 220),
+     (255, 255, 255), (180, 180, 60), (10, 10, 10)], np.uint8,
+)  # fmt: skip
+"""One pixel each of a PNG whose colour is described in some way."""
+
+DISPLAY_P3 = (0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
+"""As cHRM has it: x and y of white, red, green and blue."""
+
+
+def described_png(*chunks):
+    """``COLOURS`` in one row, with chunks that say what they mean."""
+    return png(len(COLOURS), 1, 8, 2, b"\0" + COLOURS.tobytes(), chunks)
+
+
+def cicp(primaries, transfer, matrix=0, full_range=1):
+    return b"cICP", bytes((primaries, transfer, matrix, full_range))
+
+
+def gama(value):
+    return b"gAMA", struct.pack(">I", round(value * 100_000))
+
+
+def chrm(chromaticities):
+    return b"cHRM", struct.pack(">8I", *(round(v * 100_000) for v in chromaticities))
+
+
+def with_nclx(data, primaries, transfer):
+    """An AVIF or HEIF file that Pillow wrote, its colour described by other numbers."""
+    at = data.index(b"nclx") + 4
+    return data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :]
+
+
+def colour_patches(side=16):
+    """``COLOURS`` as squares, for formats that mix neighbouring pixels."""
+    return np.repeat(np.repeat(COLOURS[None], side, 0), side, 1)
