@@ -23,10 +23,11 @@ from qann_core.files import find_images, listed_paths
 from qann_core.models import DEFAULT_MODEL, load_networks, resolve_folder
 from qann_core.rate_distortion import QUANTIZED, Evaluation, Point, measure
 from qann_core.restoration import QannUNet
+from qann_core.training.codec_objective import CodecObjective
 from qann_core.training.data import CropStream, load_photos
-from qann_core.training.loop import TrainingOptions
-from qann_core.training.objective import Objective
-from qann_core.training.optimizer import HybridOptimizer, rate_factor
+from qann_core.training.objective import stage_at
+from qann_core.training.optimizer import WARM_UP_STEPS, HybridOptimizer
+from qann_core.training.options import RunOptions
 from qann_core.vae import WaveletVAE
 from qann_core.wavelet import Pyramid
 
@@ -112,19 +113,22 @@ def train_in_turn(
     photos = load_photos(paths, options.crop).training
     crops = CropStream(photos, options.crop, options.batch, options.seed)
     random = np.random.default_rng(options.seed)
-    limits = TrainingOptions()
+    limits = RunOptions()
     low, high = np.log(limits.min_levels), np.log(limits.max_levels)
-    objectives = {name: Objective(vae, network) for name, network in networks.items()}
+    objectives = {
+        name: CodecObjective(vae, network, finish_share=1.0) for name, network in networks.items()
+    }
     optimizers = {name: HybridOptimizer(objective) for name, objective in objectives.items()}
     for step in range(options.steps):
         images = crops.next()
         levels = torch.tensor(np.round(np.exp(random.uniform(low, high, options.batch)))).float()
         losses = []
         for name, objective in objectives.items():
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                loss, _ = objective(images, levels, "finish")
+            stage, progress = stage_at(step / options.steps, objective.stages)
+            loss, _ = objective(images, levels, stage.name)
             loss.backward()
-            optimizers[name].scale_rates(rate_factor(step / options.steps, "finish", step))
+            warm_up = min(1.0, (step + 1) / WARM_UP_STEPS)
+            optimizers[name].scale_rates(warm_up * stage.rate(progress))
             optimizers[name].step()
             losses.append(f"{name} {loss.item():.4f}")
         if step % 20 == 19:

@@ -16,11 +16,11 @@ from codec_speed import median_seconds
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from qann_core.coding.weights import load_prior, trainable
+from qann_core.coding.weights import load_prior
 from qann_core.complexity import kilo_macs_per_pixel
 from qann_core.models import DEFAULT_MODEL, load_networks, prior_folder, resolve_folder
 from qann_core.training.arithmetic import training_dtype
-from qann_core.training.objective import STAGES, Objective
+from qann_core.training.codec_objective import CodecObjective
 from qann_core.training.optimizer import HybridOptimizer
 
 _KINDS = {"convolution": ("conv",), "matrix product": ("mm", "attention")}
@@ -69,7 +69,7 @@ def shares(step: Callable[[], object]) -> dict[str, float]:
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--stage", choices=STAGES, default="joint")
+    parser.add_argument("--stage", choices=("skeleton", "joint", "finish"), default="joint")
     parser.add_argument("--learned-prior", action="store_true", help="as part of the rate")
     parser.add_argument("--batch", type=int, default=6)
     parser.add_argument("--crop", type=int, default=256)
@@ -82,14 +82,14 @@ def main() -> None:
     cost = kilo_macs_per_pixel(vae, qann)
     vae, qann = vae.train().requires_grad_(True), qann.train().requires_grad_(True)
     prior = load_prior(prior_folder(folder)) if options.learned_prior else None
-    objective = Objective(vae, qann, trainable(prior.network) if prior else None)
+    objective = CodecObjective(vae, qann, prior)
     print(f"{options.threads} threads; a run here trains in {training_dtype(torch.device('cpu'))}")
     for dtype in (torch.float32, torch.bfloat16):
         report(objective, step_macs(cost, options.stage), dtype, options)
 
 
 def report(
-    objective: Objective, macs: float, dtype: torch.dtype, options: argparse.Namespace
+    objective: CodecObjective, macs: float, dtype: torch.dtype, options: argparse.Namespace
 ) -> None:
     """Measures and prints one arithmetic; ``macs``: kMAC per pixel of a step."""
     optimizer = HybridOptimizer(objective, dtype)

@@ -6,11 +6,13 @@ crop or tile that the network happens to see.
 
 import math
 from collections.abc import Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from .roles import Role
 
 
 def zero_init(layer: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
@@ -55,6 +57,8 @@ class ResidualBlock(nn.Module):
 
     The second convolution starts at zero. Without an embedding there is no FiLM.
     """
+
+    roles: ClassVar = {"film": Role.OUTER}
 
     def __init__(self, channels: int, embedding_channels: int = 0) -> None:
         super().__init__()
@@ -196,6 +200,8 @@ class UNet(nn.Module):
         embedding_channels: 0 for a network that is not told N.
         heads, window: of the self-attention at the coarsest level; 0 heads for none.
     """
+
+    roles: ClassVar = {"stems": Role.OUTER, "heads": Role.HEAD}
 
     def __init__(
         self,

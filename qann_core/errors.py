@@ -21,6 +21,10 @@ class ParameterError(QannError):
     """An argument is outside what is allowed."""
 
 
+class TrainingError(QannError):
+    """A training run cannot go on."""
+
+
 def one_line(text: object) -> str:
     """Text for one line of a terminal: what does not print (line breaks, escape sequences, halves
     of characters that a file's name may hold) is shown as its code, such as ``\\x1b``."""

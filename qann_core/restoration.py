@@ -5,6 +5,7 @@ the quantization step, the error's natural unit: restored = step * (q + correcti
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from .blocks import LevelEmbedding, UNet, group_bands, ungroup_bands
 from .errors import ParameterError
+from .roles import Role
 from .wavelet import Pyramid
 
 CORRECTION_LIMIT = 0.75
@@ -42,6 +44,8 @@ class QannUNet(ModelMixin, ConfigMixin):
         attention_heads, attention_window: self-attention at the coarsest level, in windows of
             ``attention_window`` positions squared.
     """
+
+    roles: ClassVar = {"embedding": Role.OUTER}
 
     @register_to_config
     def __init__(

@@ -9,6 +9,7 @@ In models made for the eye each band is also scaled and companded; see ``BandCom
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 
 from . import wavelet
 from .blocks import UNet, group_bands, ungroup_bands
+from .roles import Role
 from .tiling import in_tiles
 from .wavelet import Pyramid
 
@@ -192,6 +194,8 @@ class WaveletVAE(ModelMixin, ConfigMixin):
         companding: whether the details have gains and are companded (``BandCompanding``);
             without, compress and expand leave them as they are.
     """
+
+    roles: ClassVar = {"prior": Role.DENSITY}
 
     @register_to_config
     def __init__(

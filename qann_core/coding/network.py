@@ -23,13 +23,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..limits import MAX_LEVELS, MIN_LEVELS
+from ..roles import Role
 from ..wavelet import Pyramid
 from .likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, code_length
 from .passes import (
@@ -155,6 +156,8 @@ class PriorLevel(nn.Module):
         blocks: convolutions before the passes.
     """
 
+    roles: ClassVar = {"heads": Role.PRIOR_HEAD}
+
     def __init__(self, channels: int, next_channels: int, blocks: int) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
@@ -233,6 +236,7 @@ class PriorNetwork(nn.Module):
         channels: of the levels, coarse to fine. blocks: convolutions of each.
     """
 
+    roles: ClassVar = {"embeddings": Role.OUTER}
     magnitudes: Tensor
     rows: list[Tensor]
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from ..errors import ImageError, ParameterError
+from ..errors import ImageError, ParameterError, one_line
 from ..images import read_image
 from ..samples import centred
 
@@ -108,7 +108,7 @@ def load_photos(paths: Sequence[Path], crop: int) -> PhotoSet:
 
 def _named(files: Sequence[str]) -> str:
     """The first of the files, and how many more there are."""
-    shown = "; ".join(files[:_NAMED])
+    shown = "; ".join(map(one_line, files[:_NAMED]))
     return shown if len(files) <= _NAMED else f"{shown} and {len(files) - _NAMED} more"
 
 

@@ -1,121 +1,121 @@
-"""What is minimised: the rate-distortion cost of the whole codec, per image and in logarithm."""
+"""What the one training loop needs to know of what it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from .. import wavelet
-from ..coding.network import PriorNetwork
-from ..quantization import DISTORTION_WEIGHT, ROUNDING_OFFSET, dead_zone_round, step_for_levels
-from ..restoration import QannUNet
-from ..vae import WaveletVAE
 from ..wavelet import Pyramid
 
-LEARNED_SHARE = 0.5
-"""What the learned prior counts of the rate, where there is one; the factorised prior counts the
-rest, so that the encoder goes on serving the Brotli coder, which does without a network."""
+Batch = Tensor | Pyramid
+Figures = dict[str, Tensor]
 
-STAGES = ("skeleton", "joint", "finish")
-"""Restoration on the plain wavelet; everything; restoration on the final encoder's latents."""
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run.
+
+    Attributes:
+        name: for the log, and what the objective's forward pass is given.
+        share: of the run's budget.
+        rate: factor on the learning rates, by the progress within the stage, 0 to 1.
+    """
+
+    name: str
+    share: float
+    rate: Callable[[float], float]
 
 
 class Objective(nn.Module):
-    """Holds the networks and computes the loss of a batch in its forward pass.
+    """Holds the networks, says what a step minimises and what a validation reports.
 
-    One module, so that one wrapper serves distributed training.
+    One module, so that one wrapper serves distributed training. Nothing in ``prepare`` and
+    ``forward`` may wait for the device or read from the host: a step becomes a CUDA graph.
 
-    Args:
-        vae, qann: the codec's networks.
-        context: a learned prior that joins the rate and trains along, or None.
+    Attributes:
+        columns: names of all figures, for the log, besides the loss.
+        stages: see ``Stage``; their shares add up to 1.
+        validation_levels: the N to validate at.
+        validation_side: side of the validation crops in pixels; None: that of the training crops.
+        validation_photos: at most so many are validated with.
+        updates: of the weights, each at other N, with one batch of crops.
+        partial: whether some stages leave some parameters without a gradient.
+        settings: what it was told, to be saved with the run's options.
     """
 
-    def __init__(
-        self, vae: WaveletVAE, qann: QannUNet, context: PriorNetwork | None = None
-    ) -> None:
-        super().__init__()
-        self.vae, self.qann, self.context = vae, qann, context
+    columns: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    validation_levels: tuple[int, ...] = (40, 88, 196)
+    validation_side: int | None = None
+    validation_photos: int = 10**9
+    updates: int = 1
+    partial: bool = False
+    settings: ClassVar[dict[str, Any]] = {}
 
-    def forward(self, images: Tensor, levels: Tensor, stage: str) -> tuple[Tensor, Tensor]:
-        """Loss and figures of a batch.
+    def prepare(self, images: Tensor) -> Batch:
+        """What the batch's updates share; images: (B, 3, H, W) centred RGB."""
+        return images
+
+    def forward(self, batch: Any, levels: Tensor, stage: str) -> tuple[Tensor, Figures]:
+        """Loss, and detached figures of a batch, each () and by its column.
 
         Args:
-            images: (B, 3, H, W) centred RGB, sides multiples of 16.
+            batch: what ``prepare`` made of the images.
             levels: N of each image, (B,) float.
-            stage: one of STAGES.
-
-        Returns:
-            The loss, and (3,) detached means: bits per pixel (0 where the stage has no rate),
-            MSE quantized (0 in the joint stage, which does not need it) and MSE restored.
+            stage: the name of one of ``stages``.
         """
-        step = step_for_levels(levels)
-        if stage == "joint":
-            return self._joint(images, levels, step)
-        with torch.no_grad():
-            latents = wavelet.forward(images) if stage == "skeleton" else self.vae.analysis(images)
-            quantized = quantize_batch(latents, step)
-            plain = wavelet.inverse if stage == "skeleton" else self.vae.synthesis
-            mse_quantized = _mse(plain(scale(quantized, step)), images)
-        restored = plain(self._restore(quantized, levels, step))
-        mse = _mse(restored, images)
-        # Every N and every image weighs the same: the ratio, not the error, is averaged.
-        loss = (mse / (mse_quantized + 1)).mean()
-        return loss, torch.stack((mse.new_zeros(()), mse_quantized.mean(), mse.mean())).detach()
+        raise NotImplementedError
 
-    def _joint(self, images: Tensor, levels: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
-        latents = self.vae.analysis(images)
-        width = step[:, None, None, None]
-        noisy = tuple(band + (torch.rand_like(band) - 0.5) * width for band in latents)
-        pixels = images.shape[-2] * images.shape[-1]
-        with torch.no_grad():
-            quantized = quantize_batch(latents, step)
-        bits_per_pixel = self.rate(quantized, noisy, levels, step) / pixels
-        corrections = self.qann(quantized, levels)
-        # Straight-through: the rounding error is a constant to the encoder.
-        restored = tuple(
-            band + ((q + correction) * width - band.detach())
-            for band, q, correction in zip(latents, quantized, corrections, strict=True)
-        )
-        mse = _mse(self.vae.synthesis(restored), images)
-        cost = bits_per_pixel + DISTORTION_WEIGHT / step**2 * mse
-        # The logarithm weighs every image and N alike and keeps one odd image from ruling a step.
-        loss = cost.log().mean()
-        figures = torch.stack((bits_per_pixel.mean(), mse.new_zeros(()), mse.mean()))
-        return loss, figures.detach()
+    def figures(self, images: Tensor, levels: Tensor) -> Figures:
+        """What a validation reports of each image, (B,) by column, with rounding for real."""
+        raise NotImplementedError
 
-    def rate(self, quantized: Pyramid, values: Pyramid, levels: Tensor, step: Tensor) -> Tensor:
-        """Estimated bits of each image, (B,).
-
-        Args:
-            quantized: the integers, as floats: what a learned prior knows when it comes to the
-                next; no gradient goes there.
-            values: latents with uniform noise, to learn from, or as they are dequantized.
-            levels, step: N and the quantization step of each image, (B,).
-        """
-        if self.context is None:
-            return self.vae.rate(values, step)
-        by_band = self.vae.prior.bits_by_band(values, step)
-        factorised = sum(by_band[1:], by_band[0])
-        in_steps = scale(values, 1 / step)
-        learned = by_band[0] + self.context.bits(quantized, in_steps, levels)
-        return torch.lerp(factorised, learned, LEARNED_SHARE)
-
-    def _restore(self, quantized: Pyramid, levels: Tensor, step: Tensor) -> Pyramid:
-        corrections = self.qann(quantized, levels)
-        return scale(tuple(q + c for q, c in zip(quantized, corrections, strict=True)), step)
+    def save(self, folder: Path) -> None:
+        """Writes the networks into a model folder; the objective is a copy on the processor."""
+        raise NotImplementedError
 
 
-def quantize_batch(latents: Pyramid, step: Tensor) -> Pyramid:
-    """Latents to integers (as floats) with one step per image; unclipped, unlike ``quantize``."""
-    width = step[:, None, None, None]
-    return tuple(
-        dead_zone_round(band / width, 0.5 if index == 0 else ROUNDING_OFFSET)
-        for index, band in enumerate(latents)
-    )
-
-
-def scale(quantized: Pyramid, step: Tensor) -> Pyramid:
-    """Integers to latents with one step per image."""
-    return tuple(band * step[:, None, None, None] for band in quantized)
-
-
-def _mse(a: Tensor, b: Tensor) -> Tensor:
+def mse(a: Tensor, b: Tensor) -> Tensor:
+    """Mean squared error of each image, (B,)."""
     return (a - b).square().mean((1, 2, 3))
+
+
+def psnr_of(error: Tensor) -> Tensor:
+    """Mean squared errors to PSNR in dB."""
+    return -10 * (error / 255**2).log10()
+
+
+def psnr(decoded: Tensor, images: Tensor) -> Tensor:
+    """PSNR of each image in dB, (B,), after clipping to the range of pixels."""
+    return psnr_of(mse(decoded.clamp(-127.5, 127.5), images))
+
+
+def long_decay(progress: float) -> float:
+    """Flat at 0.7 of the full rate, then linear to zero: for the longest stage."""
+    return min(0.7, 0.98 * (1 - progress) + 0.002)
+
+
+def stage_at(share: float, stages: tuple[Stage, ...]) -> tuple[Stage, float]:
+    """The stage and the progress within it, 0 to 1, at ``share`` of the whole budget."""
+    begin = 0.0
+    for stage in stages:
+        end = begin + stage.share
+        if share < end or stage is stages[-1]:
+            return stage, min(1.0, (share - begin) / stage.share) if stage.share else 1.0
+        begin = end
+    raise ValueError("there are no stages")
+
+
+def detached(**figures: Tensor) -> Figures:
+    """The figures without their history."""
+    return {name: figure.detach() for name, figure in figures.items()}
+
+
+def levels_like(images: Tensor, levels: int) -> Tensor:
+    """One N for each of a batch's images, (B,) float."""
+    return torch.full((len(images),), float(levels), device=images.device)

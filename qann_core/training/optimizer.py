@@ -1,28 +1,41 @@
-"""Muon on hidden weights, Adam on the rest, and the learning rate's schedule."""
+"""Muon on hidden weights, Adam on the rest, as the modules declare them (``roles``)."""
 
 import math
+from collections.abc import Iterator
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-MUON_RATE = 0.02
+from ..roles import Role
+
 MOMENTUM = 0.95
-ADAM_RATE = 1e-3
-HEAD_RATE = 1e-4
-"""The residual stream is not normalised and grows, so that the last layers' weights are small
-(about 0.005): at Adam's rate they would change by a tenth in every step."""
 
-CONTEXT_HEAD_RATE = 6e-4
-"""Adam's rate for a learned prior's last layers, whose inputs are integers up to 127."""
-
-PRIOR_RATE = 1e-2
-"""The prior's few scalars are far from any other parameter's scale and follow the encoder."""
+RATES = {
+    Role.HIDDEN: 0.02,
+    Role.OUTER: 1e-3,
+    # The residual stream is not normalised and grows, so that the last layers' weights are small
+    # (about 0.005): at the rate of the others they would change by a tenth in every step.
+    Role.HEAD: 1e-4,
+    Role.PRIOR_HEAD: 6e-4,
+    Role.DENSITY: 1e-2,
+}
+"""Learning rates: Muon's for HIDDEN, Adam's for the others."""
 
 WARM_UP_STEPS = 50
 
-_OUTER_LAYERS = ("stems", "embedding", "film", "conv_in", "conv_out")
-"""Parts of the names of first and last layers and of embeddings, diffusers' names included."""
+
+def with_roles(module: nn.Module, role: Role = Role.HIDDEN) -> Iterator[tuple[nn.Parameter, Role]]:
+    """Parameters that are trained, each with the role that its module declares."""
+    declared = cast(dict[str, Role], getattr(module, "roles", {}))
+    for name, parameter in module.named_parameters(recurse=False):
+        own = declared.get(name, role)
+        if own == Role.HIDDEN and parameter.ndim < 2:
+            own = Role.OUTER
+        if parameter.requires_grad:
+            yield parameter, own
+    for name, child in module.named_children():
+        yield from with_roles(child, declared.get(name, role))
 
 
 class StackedMuon(torch.optim.Optimizer):
@@ -89,8 +102,7 @@ def orthogonalised(matrices: Tensor, dtype: torch.dtype = torch.bfloat16) -> Ten
 class HybridOptimizer:
     """``StackedMuon`` on hidden convolutions and linear layers, Adam elsewhere.
 
-    First and last layers, embeddings, biases and the factorised prior stay with Adam. Nothing here
-    waits for an accelerator, so that a step can be part of a CUDA graph.
+    Nothing here waits for an accelerator, so that a step can be part of a CUDA graph.
 
     Args:
         objective: holds the networks.
@@ -98,39 +110,25 @@ class HybridOptimizer:
     """
 
     def __init__(self, objective: nn.Module, dtype: torch.dtype = torch.float32) -> None:
-        hidden, rest, prior = [], [], []
-        heads: list[nn.Parameter] = []
-        context_heads: list[nn.Parameter] = []
-        trained = [(n, p) for n, p in objective.named_parameters() if p.requires_grad]
-        for name, parameter in trained:
-            outer = any(part in name for part in _OUTER_LAYERS)
-            if "prior" in name:
-                prior.append(parameter)
-            elif ".heads." in name:
-                (context_heads if name.startswith("context.") else heads).append(parameter)
-            elif parameter.ndim >= 2 and not outer:
-                hidden.append(parameter)
-            else:
-                rest.append(parameter)
-        device = trained[0][1].device
-        bases = (ADAM_RATE, HEAD_RATE, CONTEXT_HEAD_RATE, PRIOR_RATE)
+        members: dict[Role, list[nn.Parameter]] = {role: [] for role in RATES}
+        for parameter, role in with_roles(objective):
+            members[role].append(parameter)
+        self._trained = [parameter for group in members.values() for parameter in group]
+        device = self._trained[0].device
         # Rates are tensors: a captured step reads them anew at each replay.
-        rates = [torch.tensor(base, device=device) for base in (MUON_RATE, *bases)]
-        groups = [
-            {"params": parameters, "lr": rate}
-            for parameters, rate in zip((rest, heads, context_heads, prior), rates[1:], strict=True)
-        ]
-        self._muon = StackedMuon(hidden, rates[0], dtype)
+        rates = {role: torch.tensor(base, device=device) for role, base in RATES.items()}
+        self._muon = StackedMuon(members[Role.HIDDEN], rates[Role.HIDDEN], dtype)
         self._adam = torch.optim.Adam(
-            groups, betas=(0.9, 0.99), fused=True, capturable=device.type == "cuda"
+            [{"params": members[role], "lr": rates[role]} for role in RATES if role != Role.HIDDEN],
+            betas=(0.9, 0.99),
+            fused=True,
+            capturable=device.type == "cuda",
         )
-        self._bases = (MUON_RATE, *bases)
-        self._trained = [parameter for _, parameter in trained]
 
     def scale_rates(self, factor: float) -> None:
         """Sets all learning rates to ``factor`` times their own."""
         groups = (*self._muon.param_groups, *self._adam.param_groups)
-        for group, base in zip(groups, self._bases, strict=True):
+        for group, base in zip(groups, RATES.values(), strict=True):
             group["lr"].fill_(base * factor)
 
     def step(self) -> Tensor:
@@ -165,16 +163,3 @@ class HybridOptimizer:
             group["lr"] = rate
         for group in self._adam.param_groups:
             group["capturable"] = capturable
-
-
-def rate_factor(stage_progress: float, stage: str, steps_in_stage: int) -> float:
-    """Learning rate as a factor: a short warm-up, then flat, then linear to zero.
-
-    The skeleton stage ends at a third, where the joint stage takes over; the finish restarts low.
-    """
-    warm_up = min(1.0, (steps_in_stage + 1) / WARM_UP_STEPS)
-    if stage == "skeleton":
-        return warm_up * (1 - 0.5 * stage_progress)
-    if stage == "joint":
-        return warm_up * min(0.7, 0.98 * (1 - stage_progress) + 0.002)
-    return warm_up * 0.3 * (1 - stage_progress) + 0.0005

@@ -6,34 +6,38 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+_TITLES = {
+    "bpp": "rate, bits per pixel",
+    "bpp_brotli": "rate of the Brotli coder, bits per pixel",
+    "ratio": "rate by that of the Brotli coder",
+    "psnr_quantized": "PSNR, quantized only, dB",
+    "psnr_restored": "PSNR, restored, dB",
+    "ssimulacra2_quantized": "SSIMULACRA 2, quantized only",
+    "ssimulacra2_restored": "SSIMULACRA 2, restored",
+}
+_STYLES = (("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "^"))
 
-def draw_curves(log: Path, picture: Path, restores: bool = True) -> None:
-    """Draws a run's ``log.csv``: quality and estimated rate on the validation photos by time.
 
-    Quality is the restoration gain, restored minus quantized PSNR in dB, or for a run without
-    restoration the PSNR itself; time is in minutes of training.
-    """
-    with log.open(encoding="utf-8") as file:
+def draw_curves(log: Path, picture: Path) -> None:
+    """Draws the validations in a run's ``log.csv``: each figure by minutes of training."""
+    with log.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["levels"]]
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    shown = [name for name in _TITLES if any(row.get(name) for row in rows)]
+    if not shown:
+        return
+    figure = Figure(figsize=(4.5 * len(shown), 3.4), layout="constrained")
     FigureCanvasAgg(figure)
-    quality, cost = figure.subplots(1, 2)
-    for colour, marker, levels in zip(
-        ("#0072b2", "#d55e00", "#009e73"), "os^", sorted({int(r["levels"]) for r in rows}),
-        strict=False,
-    ):  # fmt: skip
-        chosen = [row for row in rows if int(row["levels"]) == levels]
-        minutes = [float(row["minutes"]) for row in chosen]
-        restored = [float(row["psnr_restored"]) for row in chosen]
-        quantized = [float(row["psnr_quantized"]) for row in chosen]
-        style = {"color": colour, "marker": marker, "markersize": 3, "label": f"N = {levels}"}
-        gains = [r - q for r, q in zip(restored, quantized, strict=True)]
-        quality.plot(minutes, gains if restores else quantized, **style)
-        cost.plot(minutes, [float(row["bpp"]) for row in chosen], **style)
-    label = "restoration gain, dB" if restores else "PSNR, dB"
-    quality.set(xlabel="training time, minutes", ylabel=label)
-    cost.set(xlabel="training time, minutes", ylabel="estimated rate, bits per pixel")
-    for axes in (quality, cost):
+    for axes, name in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        for (colour, marker), levels in zip(
+            _STYLES, sorted({int(row["levels"]) for row in rows}), strict=False
+        ):
+            chosen = [row for row in rows if int(row["levels"]) == levels and row[name]]
+            axes.plot(
+                [float(row["minutes"]) for row in chosen],
+                [float(row[name]) for row in chosen],
+                color=colour, marker=marker, markersize=3, label=f"N = {levels}",
+            )  # fmt: skip
+        axes.set(xlabel="training time, minutes", ylabel=_TITLES[name])
         axes.grid(alpha=0.3)
-    quality.legend()
+        axes.legend()
     figure.savefig(picture, dpi=110)

@@ -1,4 +1,4 @@
-"""A training run, whatever it trains: a budget, checkpoints to resume from, and a log.
+"""The one training loop, whatever it trains: a budget, checkpoints to resume from, and a log.
 
 It runs in one process or many, as accelerate is told; the main one writes and validates.
 """
@@ -6,10 +6,13 @@ It runs in one process or many, as accelerate is told; the main one writes and v
 from __future__ import annotations
 
 import copy
-import csv
 import json
-import os
+import math
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,38 +24,19 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..errors import ParameterError
+from ..errors import ParameterError, TrainingError
+from ..samples import centred
 from .arithmetic import described, training_dtype
-from .data import CropStream, DeviceCrops, PhotoSet
-from .graph import GraphedStep, Step
-from .optimizer import HybridOptimizer
+from .checkpoint import Log, load_state, save_networks, save_state
+from .data import CropStream, DeviceCrops, PhotoSet, centre_crops
+from .graph import GraphedStep
+from .objective import Objective, Stage, levels_like, stage_at
+from .optimizer import WARM_UP_STEPS, HybridOptimizer
+from .options import RunOptions
+from .report import draw_curves
 
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What every run is told; saved beside its checkpoints.
-
-    Attributes:
-        minutes: budget, resumed time included; or
-        steps: the budget as a number of optimizer steps instead (0: use minutes).
-        batch: crops per step and process; crop: their side in pixels.
-        ema_decay: of the weights' average, which is what is validated and saved (0: no average);
-            less at first, (1 + step) / (10 + step), so that it does not lag behind a young run.
-        rate: factor on all learning rates; below one to train trained weights further.
-        seed: of crops, N and noise.
-        checkpoint_minutes, validation_minutes: from one to the next.
-    """
-
-    minutes: float
-    batch: int
-    crop: int
-    steps: int = 0
-    ema_decay: float = 0.0
-    rate: float = 1.0
-    seed: int = 0
-    checkpoint_minutes: float = 4.0
-    validation_minutes: float = 6.0
-
+LOG_EVERY = 20
+"""Steps from one logged update to the next."""
 
 _REPLAYS = 10
 """Steps that CUDA takes between two looks at the clock and at the loss."""
@@ -60,7 +44,7 @@ _REPLAYS = 10
 
 @dataclass
 class Progress:
-    """Where a run stands; what a resumed run starts from. Only some runs have stages."""
+    """Where a run stands; what a resumed run starts from."""
 
     step: int = 0
     seconds: float = 0.0
@@ -68,79 +52,46 @@ class Progress:
     steps_in_stage: int = 0
 
 
-def check_crop(crop: int, factor: int) -> None:
-    """Raises ParameterError where a crop's side is no multiple of ``factor``, or is too small."""
-    if crop % factor or crop < 2 * factor:
-        raise ParameterError(
-            f"The crop is {crop} pixels; it must be a multiple of {factor}, and at least "
-            f"{2 * factor}."
-        )
-
-
-def stored(network: nn.Module) -> nn.Module:
-    """A copy of a network on the processor, laid out as files have it."""
-    network = copy.deepcopy(network).cpu()
-    for parameter in network.parameters():
-        parameter.data = parameter.data.contiguous()
-    return network
-
-
-class BudgetedRun:
-    """One run in one folder: ``state.pt``, ``options.json`` and ``log.csv``.
+class TrainingRun:
+    """One run in one folder: ``state.pt``, ``options.json``, ``log.csv``, ``model/``.
 
     Args:
         folder: where all of it goes; an unfinished run there is resumed.
         photos: what to train and validate on.
         options: the run's settings.
-        objective: what to minimise, with its networks.
+        objective: what to minimise, with its networks; ``model/`` has their averaged weights.
 
     Raises:
-        ParameterError: when the folder holds a run of other networks.
+        ParameterError: when the folder holds a run of other networks, or a damaged one.
     """
 
-    csv_fields: tuple[str, ...]
-    """Columns of the log besides the step and the minutes."""
-
-    log_every = 50
-    """Steps from one logged update to the next."""
-
-    find_unused_parameters = False
-    """Whether some steps leave some parameters without a gradient."""
-
-    graphed = False
-    """Whether steps of one kind are all alike, so that one CUDA device has them as a graph."""
-
-    level_range: tuple[int, int]
-    """N is drawn log-uniformly between them, per image."""
-
-    options: RunOptions
-
     def __init__(
-        self, folder: Path, photos: PhotoSet, options: RunOptions, objective: nn.Module
+        self, folder: Path, photos: PhotoSet, options: RunOptions, objective: Objective
     ) -> None:
         self.folder, self.photos, self.options = folder, photos, options
-        distributed = DistributedDataParallelKwargs(
-            find_unused_parameters=self.find_unused_parameters
-        )
         on_cpu = not torch.cuda.is_available()
         dtype = training_dtype(torch.device("cpu" if on_cpu else "cuda"))
         self.accelerator = Accelerator(
             cpu=on_cpu,
             mixed_precision="bf16" if dtype == torch.bfloat16 else "no",
-            kwargs_handlers=[distributed],
+            kwargs_handlers=[
+                DistributedDataParallelKwargs(find_unused_parameters=objective.partial)
+            ],
         )
         self.device = self.accelerator.device
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = True
-            objective = objective.to(self.device)
+            objective.to(self.device)
             objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Before all that refers to the parameters: it may give them other memory.
         self.forward = self.accelerator.prepare(objective)
         self.objective = objective
-        self.optimizer = HybridOptimizer(self.objective, dtype)
-        self.average = copy.deepcopy(self.objective) if options.ema_decay else None
+        self.optimizer = HybridOptimizer(objective, dtype)
+        self.average = copy.deepcopy(objective) if options.ema_decay else None
         self.progress = Progress()
         self._resume()
+        names = ("step", "minutes", "stage", "loss", "gradient_norm", "rate_factor", "levels")
+        self._log = Log(folder / "log.csv", (*names, *objective.columns))
         self._steps = torch.tensor(float(self.progress.step), device=self.device)
         seed, process = options.seed + self.progress.step, self.accelerator.process_index
         torch.manual_seed(seed + 1000 * process)
@@ -151,44 +102,32 @@ class BudgetedRun:
         else:
             self.crops = CropStream(*batches, seed + 7919 * process)
         self._graphs: dict[str, GraphedStep] = {}
-
-    def update(self, share: float) -> dict[str, float]:
-        """Takes one or more optimizer steps; returns what the log says of the last one.
-
-        Args:
-            share: part of the budget that is spent.
-
-        Returns:
-            Figures by the log's columns, ``loss`` among them.
-        """
-        raise NotImplementedError
-
-    def validate(self) -> None:
-        """Reports figures on photos that are not trained on, where there are any."""
-        raise NotImplementedError
-
-    def save_networks(self) -> None:
-        """Writes, at each checkpoint, what can be used already; by default nothing."""
-
-    def finish(self) -> None:
-        """Writes what is made of a run at its end; by default nothing."""
+        self._interrupted = False
 
     @property
-    def averaged(self) -> nn.Module:
+    def averaged(self) -> Objective:
         """The objective with the averaged weights, or where there are none with the newest."""
         return self.objective if self.average is None else self.average
 
     def run(self) -> None:
-        """Trains until the budget is spent; validates and saves now and then, and at the end."""
+        """Trains until the budget is spent; validates and saves now and then, and at the end.
+
+        Raises:
+            TrainingError: when the loss is not finite; the last checkpoint stays as it was.
+            KeyboardInterrupt: after Ctrl-C, once the step is finished and a checkpoint written.
+        """
         main, options = self.accelerator.is_main_process, self.options
-        if main:
-            for line in (*self.photos.notes, described(self.device)):
-                tqdm.write(line)
-        budget = options.steps or round(options.minutes * 60)
+        budget = options.steps or math.ceil(options.minutes * 60)
         unit = "step" if options.steps else "s"
         every = {self.validate: options.validation_minutes, self.save: options.checkpoint_minutes}
         last = dict.fromkeys(every, time.monotonic())
-        with tqdm(total=budget, desc="Training", unit=unit, disable=not main) as bar:
+        if main:
+            for line in (*self.photos.notes, described(self.device)):
+                tqdm.write(line)
+            if not self.progress.step:
+                self.save()
+        bar = tqdm(total=budget, desc="Training", unit=unit, disable=not main)
+        with self._interrupts_noted(), bar:
             while (share := self._share()) < 1:
                 started = time.monotonic()
                 figures = self.update(share)
@@ -200,44 +139,66 @@ class BudgetedRun:
                             last[task] = now
                             task()
         if main:
-            self.validate()
             self.save()
-            self.finish()
+        if main and not self._interrupted:
+            self.validate()
+            if self.photos.validation:
+                draw_curves(self.folder / "log.csv", self.folder / "curves.png")
+        if self._interrupted:
+            raise KeyboardInterrupt
         self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
 
-    def take_steps(self, kind: str, step: Step, factor: float) -> dict[str, float]:
+    def update(self, share: float) -> dict[str, float]:
         """Takes one step, or on CUDA so many that waiting for the last one costs little.
 
         Args:
-            kind: what a graph of the step is kept under.
-            step: see ``Step``.
-            factor: on the learning rates.
+            share: part of the budget that is spent.
 
         Returns:
-            The figures of the last step.
-        """
-        self.optimizer.scale_rates(factor * self.options.rate)
-        count = 1
-        # Gradients of several processes are exchanged by the host.
-        alone = self.accelerator.num_processes == 1
-        if self.graphed and alone and self.device.type == "cuda":
-            if kind not in self._graphs:
-                self._graphs[kind] = GraphedStep(step)
-            step, count = self._graphs[kind], _REPLAYS
-        for _ in range(count):
-            figures = step()
-        self.progress.step += count
-        self.progress.steps_in_stage += count
-        return {name: figure.item() for name, figure in figures.items()}
+            Figures of the last step by the log's columns, ``loss`` among them.
 
-    def descend(self, loss: Tensor) -> Tensor:
-        """One update of the networks and of their average; the gradients' norm, ()."""
-        self.accelerator.backward(loss)
-        norm = self.optimizer.step()
-        if self.average is not None:
-            self._follow(self.average)
-        return norm
+        Raises:
+            TrainingError: when the loss is not finite.
+        """
+        stage, within = stage_at(share, self.objective.stages)
+        progress = self.progress
+        if stage.name != progress.stage:
+            progress.stage, progress.steps_in_stage = stage.name, 0
+        warm_up = min(1.0, (progress.steps_in_stage + 1) / WARM_UP_STEPS)
+        factor = warm_up * stage.rate(within)
+        self.optimizer.scale_rates(factor * self.options.rate)
+        count, graph = 1, None
+        # Gradients of several processes are exchanged by the host.
+        if self.accelerator.num_processes == 1 and self.device.type == "cuda":
+            graph = self._graphs.get(stage.name) or GraphedStep(lambda: self._step(stage))
+            self._graphs[stage.name] = graph
+            count = _REPLAYS
+        for _ in range(count):
+            figures = graph() if graph else self._step(stage)
+        progress.step += count
+        progress.steps_in_stage += count
+        values = {name: figure.item() for name, figure in figures.items()}
+        if not math.isfinite(values["loss"]):
+            raise TrainingError(
+                f"The loss is not finite at step {progress.step}, so that the run stopped; "
+                f"{self.folder} keeps the last checkpoint before it: try a smaller rate from there."
+            )
+        return {**values, "rate_factor": factor}
+
+    def _step(self, stage: Stage) -> dict[str, Tensor]:
+        """One batch of crops: as many updates of the weights as the objective makes of it."""
+        with self.accelerator.autocast():
+            batch = self.objective.prepare(self.crops.next().to(self.device))
+        for _ in range(self.objective.updates):
+            levels = self.draw_levels(self.options.batch)
+            with self.accelerator.autocast():
+                loss, figures = self.forward(batch, levels, stage.name)
+            self.accelerator.backward(loss)
+            norm = self.optimizer.step()
+            if self.average is not None:
+                self._follow(self.average)
+        return {"loss": loss.detach(), "gradient_norm": norm, **figures}
 
     @torch.no_grad()
     def _follow(self, average: nn.Module) -> None:
@@ -250,43 +211,57 @@ class BudgetedRun:
         self._steps += 1
 
     def draw_levels(self, count: int) -> Tensor:
-        """N for so many images, (B,) float."""
-        low, high = np.log(self.level_range)
+        """N for so many images, (B,) float, log-uniform."""
+        low, high = np.log((self.options.min_levels, self.options.max_levels))
         return torch.empty(count, device=self.device).uniform_(low, high).exp_().round_()
 
-    def report(self, levels: int, text: str, **figures: float) -> None:
-        """Logs the figures of a validation at N and prints what they say."""
-        self._log({"levels": levels, **figures})
-        minutes, step = self.progress.seconds / 60, self.progress.step
-        tqdm.write(f"{minutes:7.1f} min  step {step}  N {levels:3d}  {text}")
+    @torch.no_grad()
+    def validate(self) -> None:
+        """Logs and prints what the averaged weights do, means over the validation photos."""
+        side = self.objective.validation_side or self.options.crop
+        photos = [photo for photo in self.photos.validation if min(photo.shape[:2]) >= side]
+        if not photos:
+            return
+        crops = centre_crops(photos[: self.objective.validation_photos], side)
+        for levels in self.objective.validation_levels:
+            rows: dict[str, list[Tensor]] = {}
+            for part in np.array_split(crops, -(-len(crops) // 8)):
+                images = centred(part).to(self.device)
+                with self.accelerator.autocast():
+                    figures = self.averaged.figures(images, levels_like(images, levels))
+                for name, figure in figures.items():
+                    rows.setdefault(name, []).append(figure)
+            means = {name: torch.cat(parts).mean().item() for name, parts in rows.items()}
+            self._write({"levels": levels, **means})
+            said = "  ".join(f"{name} {value:.4g}" for name, value in means.items())
+            minutes, step = self.progress.seconds / 60, self.progress.step
+            tqdm.write(f"{minutes:7.1f} min  step {step}  N {levels:3d}  {said}")
 
     def save(self) -> None:
-        """Writes the state to resume from, atomically, and what ``save_networks`` does."""
+        """Writes the state to resume from, and ``model/``; both whole or not at all."""
         state: dict[str, Any] = {name: part.state_dict() for name, part in self._parts().items()}
         state["progress"] = asdict(self.progress)
         state["processes"] = self.accelerator.num_processes
-        temporary = self.folder / "state.pt.tmp"
-        torch.save(state, temporary)
-        os.replace(temporary, self.folder / "state.pt")
-        self.save_networks()
+        save_state(self.folder, state)
+        save_networks(self.averaged, self.folder)
 
     def _resume(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        state_file = self.folder / "state.pt"
-        if state_file.exists():
-            state = torch.load(state_file, map_location="cpu", weights_only=True)
+        state = load_state(self.folder)
+        if state is not None:
             try:
                 for name, part in self._parts().items():
                     part.load_state_dict(state[name])
                 self.progress = Progress(**state["progress"])
-            except (KeyError, RuntimeError, ValueError) as error:
+            except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
                 raise ParameterError(
                     f"{self.folder} holds a run of other networks; choose another folder."
                 ) from error
-        elif self.accelerator.is_main_process:
+        if self.accelerator.is_main_process:
             arithmetic = str(training_dtype(self.device)).removeprefix("torch.")
-            options = json.dumps({**asdict(self.options), "arithmetic": arithmetic}, indent=2)
-            (self.folder / "options.json").write_text(options + "\n", encoding="utf-8")
+            options = {**asdict(self.options), **self.objective.settings, "arithmetic": arithmetic}
+            text = json.dumps(options, indent=2) + "\n"
+            (self.folder / "options.json").write_text(text, encoding="utf-8")
 
     def _parts(self) -> dict[str, Any]:
         """What has a state of its own."""
@@ -294,31 +269,50 @@ class BudgetedRun:
         return parts if self.average is None else {**parts, "average": self.average}
 
     def _share(self) -> float:
-        """Part of the budget that is spent; the main process's clock counts for all."""
+        """Part of the budget that is spent, infinite once interrupted; as the main process says."""
+        spent = self.progress.seconds / (self.options.minutes * 60)
         if self.options.steps:
-            return self.progress.step / self.options.steps
-        share = torch.tensor(self.progress.seconds / (self.options.minutes * 60))
-        return float(broadcast(share) if self.accelerator.num_processes > 1 else share)
+            spent = self.progress.step / self.options.steps
+        if self._interrupted:
+            spent = math.inf
+        if self.accelerator.num_processes == 1:
+            return spent
+        share = float(broadcast(torch.tensor(spent, device=self.device)))
+        self._interrupted = share == math.inf
+        return share
+
+    @contextmanager
+    def _interrupts_noted(self) -> Iterator[None]:
+        """Ctrl-C, or a request to terminate, ends the run after the step; a second one at once."""
+        signals = (signal.SIGINT, signal.SIGTERM)
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = {number: signal.getsignal(number) for number in signals}
+
+        def note(number: int, frame: object) -> None:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            self._interrupted = True
+            tqdm.write("Stopping after this step and writing a checkpoint.")
+
+        for number in signals:
+            signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
     def _show(self, bar: tqdm, figures: dict[str, float]) -> None:
         """Brings the bar up to date and, once in a while, the log."""
-        progress = self.progress
-        done = progress.step if self.options.steps else progress.seconds
+        done = self.progress.step if self.options.steps else self.progress.seconds
         bar.update(min(bar.total, int(done)) - bar.n)
-        bar.set_postfix(self._stage(), loss=f"{figures['loss']:.3f}")
-        if progress.step % self.log_every == 0:
-            self._log(figures)
+        bar.set_postfix(stage=self.progress.stage, loss=f"{figures['loss']:.3f}")
+        if self.progress.step % LOG_EVERY == 0:
+            self._write(figures)
 
-    def _log(self, row: dict[str, float]) -> None:
-        minutes = round(self.progress.seconds / 60, 3)
-        full = {"step": self.progress.step, "minutes": minutes, **self._stage(), **row}
-        path = self.folder / "log.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, ("step", "minutes", *self.csv_fields), restval="")
-            if new:
-                writer.writeheader()
-            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in full.items()})
-
-    def _stage(self) -> dict[str, str]:
-        return {"stage": self.progress.stage} if self.progress.stage else {}
+    def _write(self, row: dict[str, float]) -> None:
+        progress = self.progress
+        minutes = round(progress.seconds / 60, 3)
+        self._log.write({"step": progress.step, "minutes": minutes, "stage": progress.stage, **row})

@@ -1,0 +1,204 @@
+"""What the whole codec minimises: rate and distortion, per image and in logarithm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import wavelet
+from ..coding.weights import Prior, load_prior, save_prior, trainable
+from ..errors import ParameterError
+from ..models import load_networks, prior_folder, resolve_folder
+from ..quantization import DISTORTION_WEIGHT, ROUNDING_OFFSET, dead_zone_round, step_for_levels
+from ..restoration import QannUNet
+from ..vae import WaveletVAE
+from ..wavelet import Pyramid
+from .data import load_photos
+from .objective import Figures, Objective, Stage, detached, long_decay, mse, psnr, psnr_of
+from .options import RunOptions, Sources, check_crop, check_share
+from .run import TrainingRun
+from .sizes import fresh_networks
+
+CROP_FACTOR = 16
+"""What the crop's side must be a multiple of, for the wavelet's sake."""
+
+LEARNED_SHARE = 0.5
+"""What the learned prior counts of the rate, where there is one; the factorised prior counts the
+rest, so that the encoder goes on serving the Brotli coder, which does without a network."""
+
+
+class CodecObjective(Objective):
+    """Rate and distortion of the wavelet VAE and its restoration network, in three stages.
+
+    ``skeleton``: restoration alone, on the plain wavelet. ``joint``: everything, by
+    J = bits per pixel + 32 / step^2 * MSE. ``finish``: restoration alone, on the final encoder.
+
+    Args:
+        vae, qann: the codec's networks.
+        prior: a learned prior that joins the rate and trains along, or None.
+        skeleton_share, finish_share: parts of the budget; the rest is joint.
+
+    Raises:
+        ParameterError: when a share is out of range.
+    """
+
+    columns = ("bpp", "psnr_quantized", "psnr_restored")
+    partial = True  # every stage leaves some network alone
+
+    def __init__(
+        self,
+        vae: WaveletVAE,
+        qann: QannUNet,
+        prior: Prior | None = None,
+        skeleton_share: float = 0.0,
+        finish_share: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_share("skeleton_share", skeleton_share)
+        check_share("finish_share", finish_share)
+        check_share("skeleton_share + finish_share", skeleton_share + finish_share)
+        self.vae, self.qann = vae, qann
+        self.context = trainable(prior.network) if prior else None
+        self._frequencies = prior.tables.frequencies if prior else None
+        self.stages = (
+            # Ends at half of the rate; the joint stage takes over.
+            Stage("skeleton", skeleton_share, lambda progress: 1 - 0.5 * progress),
+            Stage("joint", 1 - skeleton_share - finish_share, long_decay),
+            Stage("finish", finish_share, lambda progress: 0.3 * (1 - progress) + 0.0005),
+        )
+        self.settings = {"skeleton_share": skeleton_share, "finish_share": finish_share}
+
+    def forward(self, batch: Tensor, levels: Tensor, stage: str) -> tuple[Tensor, Figures]:
+        """See ``Objective``; the batch is images, sides multiples of 16."""
+        step = step_for_levels(levels)
+        if stage == "joint":
+            return self._joint(batch, levels, step)
+        with torch.no_grad():
+            latents = wavelet.forward(batch) if stage == "skeleton" else self.vae.analysis(batch)
+            quantized = quantize_batch(latents, step)
+            plain = wavelet.inverse if stage == "skeleton" else self.vae.synthesis
+            before = mse(plain(scale(quantized, step)), batch)
+        after = mse(plain(self._restore(quantized, levels, step)), batch)
+        # Every N and every image weighs the same: the ratio, not the error, is averaged.
+        loss = (after / (before + 1)).mean()
+        figures = detached(
+            psnr_quantized=psnr_of(before.mean()), psnr_restored=psnr_of(after.mean())
+        )
+        return loss, figures
+
+    def _joint(self, images: Tensor, levels: Tensor, step: Tensor) -> tuple[Tensor, Figures]:
+        latents = self.vae.analysis(images)
+        width = step[:, None, None, None]
+        noisy = tuple(band + (torch.rand_like(band) - 0.5) * width for band in latents)
+        pixels = images.shape[-2] * images.shape[-1]
+        with torch.no_grad():
+            quantized = quantize_batch(latents, step)
+        bits_per_pixel = self.rate(quantized, noisy, levels, step) / pixels
+        corrections = self.qann(quantized, levels)
+        # Straight-through: the rounding error is a constant to the encoder.
+        restored = tuple(
+            band + ((q + correction) * width - band.detach())
+            for band, q, correction in zip(latents, quantized, corrections, strict=True)
+        )
+        error = mse(self.vae.synthesis(restored), images)
+        cost = bits_per_pixel + DISTORTION_WEIGHT / step**2 * error
+        # The logarithm weighs every image and N alike and keeps one odd image from ruling a step.
+        figures = detached(bpp=bits_per_pixel.mean(), psnr_restored=psnr_of(error.mean()))
+        return cost.log().mean(), figures
+
+    def rate(self, quantized: Pyramid, values: Pyramid, levels: Tensor, step: Tensor) -> Tensor:
+        """Estimated bits of each image, (B,).
+
+        Args:
+            quantized: the integers, as floats: what a learned prior knows when it comes to the
+                next; no gradient goes there.
+            values: latents with uniform noise, to learn from, or as they are dequantized.
+            levels, step: N and the quantization step of each image, (B,).
+        """
+        if self.context is None:
+            return self.vae.rate(values, step)
+        by_band = self.vae.prior.bits_by_band(values, step)
+        factorised = sum(by_band[1:], by_band[0])
+        in_steps = scale(values, 1 / step)
+        learned = by_band[0] + self.context.bits(quantized, in_steps, levels)
+        return torch.lerp(factorised, learned, LEARNED_SHARE)
+
+    def figures(self, images: Tensor, levels: Tensor) -> Figures:
+        """See ``Objective``."""
+        step = step_for_levels(levels)
+        quantized = quantize_batch(self.vae.analysis(images), step)
+        decoded = scale(quantized, step)
+        plain = self.vae.synthesis(decoded)
+        restored = self.vae.synthesis(self._restore(quantized, levels, step))
+        return {
+            "bpp": self.rate(quantized, decoded, levels, step) / images[0, 0].numel(),
+            "psnr_quantized": psnr(plain, images),
+            "psnr_restored": psnr(restored, images),
+        }
+
+    def save(self, folder: Path) -> None:
+        """See ``Objective``."""
+        self.vae.save_pretrained(folder / "vae")
+        self.qann.save_pretrained(folder / "qann")
+        if self.context is not None and self._frequencies is not None:
+            # Classes keep their meaning, so the tables there were serve until they are fitted anew.
+            save_prior(self.context, self._frequencies, prior_folder(folder))
+
+    def _restore(self, quantized: Pyramid, levels: Tensor, step: Tensor) -> Pyramid:
+        corrections = self.qann(quantized, levels)
+        return scale(tuple(q + c for q, c in zip(quantized, corrections, strict=True)), step)
+
+
+def quantize_batch(latents: Pyramid, step: Tensor) -> Pyramid:
+    """Latents to integers (as floats) with one step per image; unclipped, unlike ``quantize``."""
+    width = step[:, None, None, None]
+    return tuple(
+        dead_zone_round(band / width, 0.5 if index == 0 else ROUNDING_OFFSET)
+        for index, band in enumerate(latents)
+    )
+
+
+def scale(quantized: Pyramid, step: Tensor) -> Pyramid:
+    """Integers to latents with one step per image."""
+    return tuple(band * step[:, None, None, None] for band in quantized)
+
+
+def train(
+    sources: Sources,
+    options: RunOptions,
+    init: str | Path | None = None,
+    size: str = "default",
+    learned_prior: bool = False,
+    **settings: Any,
+) -> None:
+    """Trains a codec; see ``CodecObjective`` for ``settings``.
+
+    Args:
+        init: a model folder (``vae/`` and ``qann/``) or a bundled model's name, to start from
+            instead of fresh networks.
+        size: of fresh networks, one of ``sizes.SIZES``.
+        learned_prior: the prior of ``init`` joins the rate and trains along.
+
+    Raises:
+        ParameterError: no usable photos, or options out of range.
+        ModelError: ``init`` cannot be loaded, or has no prior though it is asked for.
+        TrainingError: when the loss is not finite.
+    """
+    if learned_prior and init is None:
+        raise ParameterError("A learned prior is trained along only from a model that has one.")
+    check_crop(options.crop, CROP_FACTOR)
+    torch.manual_seed(options.seed)
+    prior = None
+    if init is None:
+        vae, qann = fresh_networks(size)
+    else:
+        folder = resolve_folder(init)
+        vae, qann, _ = load_networks(folder)
+        prior = load_prior(prior_folder(folder)) if learned_prior else None
+    networks = (network.train().requires_grad_(True) for network in (vae, qann))
+    objective = CodecObjective(*networks, prior, **settings)
+    photos = load_photos(sources.images(), options.crop)
+    TrainingRun(sources.out, photos, options, objective).run()

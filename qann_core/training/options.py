@@ -1,0 +1,93 @@
+"""What a training run is told, and the refusal of what makes no sense."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ParameterError
+from ..files import find_images
+from ..limits import MAX_LEVELS
+from ..quantization import check_whole
+
+_MOST = 10**9
+"""Bound on whole numbers that have no other."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What every run is told; saved beside its checkpoints.
+
+    Attributes:
+        minutes: budget over all stages, resumed time included; or
+        steps: the budget as a number of optimizer steps instead (0: use minutes).
+        batch: crops per step and process; crop: their side in pixels.
+        min_levels, max_levels: N is drawn log-uniformly between them, per image.
+        ema_decay: of the weights' average, which is what is validated and saved (0: no average);
+            less at first, (1 + step) / (10 + step), so that it does not lag behind a young run.
+        rate: factor on all learning rates; below one to train trained weights further.
+        seed: of crops, N and noise.
+        checkpoint_minutes, validation_minutes: from one to the next.
+
+    Raises:
+        ParameterError: when one of them is out of range; names it.
+    """
+
+    minutes: float = 60.0
+    steps: int = 0
+    batch: int = 6
+    crop: int = 256
+    min_levels: int = 18
+    max_levels: int = 480
+    ema_decay: float = 0.0
+    rate: float = 1.0
+    seed: int = 0
+    checkpoint_minutes: float = 4.0
+    validation_minutes: float = 6.0
+
+    def __post_init__(self) -> None:
+        for name in ("minutes", "rate", "checkpoint_minutes", "validation_minutes"):
+            check_positive(name, getattr(self, name))
+        for name, lowest, highest in (
+            ("steps", 0, _MOST), ("batch", 1, 4096), ("crop", 1, 8192), ("seed", 0, _MOST),
+            ("min_levels", 2, MAX_LEVELS), ("max_levels", self.min_levels, MAX_LEVELS),
+        ):  # fmt: skip
+            check_whole(name, getattr(self, name), lowest, highest)
+        check_share("ema_decay", self.ema_decay)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a run's photos come from and where its results go.
+
+    Attributes:
+        folders: of photos. out: the run's folder. exclude: files to leave out.
+    """
+
+    folders: list[Path]
+    out: Path
+    exclude: tuple[Path, ...] = ()
+
+    def images(self) -> list[Path]:
+        """The photos' files; see ``files.find_images``."""
+        return find_images(self.folders, self.exclude)
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raises ParameterError where ``value`` is not a finite number above zero."""
+    if not (math.isfinite(value) and value > 0):
+        raise ParameterError(f"{name} is {value}; it must be a number above 0.")
+
+
+def check_share(name: str, value: float) -> None:
+    """Raises ParameterError where ``value`` does not lie between 0 and 1."""
+    if not 0 <= value <= 1:
+        raise ParameterError(f"{name} is {value}; it must lie between 0 and 1.")
+
+
+def check_crop(crop: int, factor: int, smallest: int = 0) -> None:
+    """Raises ParameterError where a crop's side is no multiple of ``factor``, or is too small."""
+    least = max(2 * factor, -(-smallest // factor) * factor)
+    if crop % factor or crop < least:
+        raise ParameterError(
+            f"The crop is {crop} pixels; it must be a multiple of {factor}, and at least {least}."
+        )
