@@ -8,7 +8,7 @@ from typing import Any
 
 from qann_core import ParameterError, load_codec
 from qann_core.codec import AnyCodec
-from qann_core.models import DEFAULT_MODEL, bundled_models, bundled_name
+from qann_core.models import DEFAULT_MODEL, bundled_models
 
 DEFAULT_CODER = "brotli"
 
@@ -57,7 +57,6 @@ def codec_of(model: str = DEFAULT_MODEL) -> AnyCodec:
     Raises:
         ParameterError: when no bundled model has this name; folders of others are not opened.
     """
-    model = bundled_name(model)
     with _loading:
         if model not in _codecs:
             if model not in model_names():
@@ -74,7 +73,6 @@ def check_choice(model: str, coder: str, optimise: bool = False) -> Choice:
         ParameterError: when the page has no such model, or the model no such coder or no optimised
             quantization.
     """
-    model = bundled_name(model)
     codec = codec_of(model)
     coders = codec.coders
     if optimise and not codec.max_effort:

@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     from .tensor_vae import TensorVAE
     from .vae import WaveletVAE
 
-DEFAULT_MODEL = "psnr"
-
-_ALIASES = {"default": "psnr"}
-"""Other names of bundled models."""
+DEFAULT_MODEL = "default"
 
 WAVELET_VAE = "WaveletVAE"
 
@@ -113,11 +110,6 @@ def wrong_model(made_with: str, own: str) -> ModelError:
     return ModelError(f"The file was made with model {made_with}; this codec has model {own}.")
 
 
-def bundled_name(name: str) -> str:
-    """The folder name of the bundled model that ``name`` stands for."""
-    return _ALIASES.get(name, name)
-
-
 def resolve_folder(model: str | Path) -> Path:
     """The folder of a bundled model's name, of a path to one or to a VAE alone, or of a hub id.
 
@@ -129,7 +121,7 @@ def resolve_folder(model: str | Path) -> Path:
     """
     if str(model).startswith(HUB_PREFIX):
         return _fetch_vae(str(model).removeprefix(HUB_PREFIX))
-    for folder in (models_folder() / bundled_name(str(model)), Path(model)):
+    for folder in (models_folder() / str(model), Path(model)):
         if (folder / "vae").is_dir() or (folder / "config.json").is_file():
             return folder
     known = ", ".join(info.name for info in bundled_models()) or "none"

@@ -39,7 +39,7 @@ def test_compress_info_decompress(
     assert facts["levels"] == 80
     assert (facts["width"], facts["height"]) == (203, 133)
     assert facts["total_bytes"] == packed.stat().st_size
-    assert facts["model"] == "psnr"
+    assert facts["model"] == "default"
     assert run("decompress", packed, output) == 0
     expected = codec.decode(bitstream.unpack(packed.read_bytes()))
     assert np.array_equal(np.asarray(Image.open(output)), expected)

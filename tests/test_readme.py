@@ -27,7 +27,8 @@ def points() -> list[dict[str, str]]:
 @pytest.mark.parametrize("path", [ROOT / "README.md", *CARDS], ids=lambda path: path.parent.name)
 def test_tables_are_those_of_the_stored_benchmark(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert any(f"<!-- {name} table -->" in text for name in TABLES)
+    if path.name == "README.md":
+        assert any(f"<!-- {name} table -->" in text for name in TABLES)
     assert fill_in(text, STORED) == text, "run `python benchmarks/readme.py`"
 
 

@@ -31,7 +31,7 @@ from torch import Tensor
 from ..codec import Latents
 from ..coding.symbols import Source, damaged, decompress, varint
 from ..errors import ModelError, ParameterError
-from ..models import DEFAULT_MODEL, models_folder
+from ..models import models_folder
 from ..shapes import pyramid_shapes
 from . import container
 from .interface import ReducedLatents
@@ -122,7 +122,7 @@ class ResidualQuantization:
     @cached_property
     def codebooks(self) -> Codebooks:
         """The codebooks in use."""
-        return self._given or Codebooks.load(models_folder() / DEFAULT_MODEL / "rq")
+        return self._given or Codebooks.load(models_folder() / "psnr" / "rq")
 
     def pack(self, latents: Latents, setting: int, model_id: str) -> bytes:
         """See ``Comparator``."""

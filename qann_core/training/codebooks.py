@@ -30,7 +30,7 @@ from ..comparators.rq import (
 )
 from ..errors import QannError
 from ..files import find_images, listed_paths
-from ..models import DEFAULT_MODEL, models_folder
+from ..models import models_folder
 from .data import load_photos
 
 PHOTOS = 240
@@ -107,8 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser(description="Learns the codebooks of residual quantization.")
     parser.add_argument("folders", type=Path, nargs="+", help="folders of photos")
-    parser.add_argument("--out", type=Path, default=models_folder() / DEFAULT_MODEL / "rq")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="whose latents to learn from")
+    parser.add_argument("--out", type=Path, default=models_folder() / "psnr" / "rq")
+    parser.add_argument("--model", default="psnr", help="whose latents to learn from")
     parser.add_argument("--exclude", type=Path, help="a text file of image paths to leave out")
     parser.add_argument("--seed", type=int, default=0)
     try:

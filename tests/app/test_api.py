@@ -55,7 +55,7 @@ def test_rate_distortion(client, photo_file):
 
 def test_client_chooses_model_and_coder_by_name(client, photo_file):
     named = client.predict(handle_file(photo_file), 90, "default", "brotli", api_name="/compress")
-    assert named[1]["model"] == "psnr" and named[1]["coder"] == "brotli"
+    assert named[1]["model"] == "default" and named[1]["coder"] == "brotli"
     for names, words in ((("../default", "brotli"), "no model"), (("default", "zip"), "coder")):
         with pytest.raises(Exception, match=words):
             client.predict(handle_file(photo_file), 90, *names, api_name="/compress")

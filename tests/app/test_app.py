@@ -51,8 +51,8 @@ def test_example_photos_have_credits_and_cover_the_subjects():
 @pytest.fixture
 def second_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A second bundled model, whose restoration network corrects nothing."""
-    copytree(models.models_folder() / "psnr", tmp_path / "psnr")
-    copytree(models.models_folder() / "psnr", tmp_path / "run" / "model")
+    copytree(models.models_folder() / "default", tmp_path / "default")
+    copytree(models.models_folder() / "default", tmp_path / "run" / "model")
     weights = tmp_path / "run" / "model" / "qann" / "diffusion_pytorch_model.safetensors"
     tensors = load_file(weights)
     save_file({k: v * ("heads" not in k) for k, v in tensors.items()}, weights)
@@ -65,7 +65,7 @@ def second_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
 
 
 def test_model_is_chosen_by_name_and_only_among_the_bundled(pixels, second_model, tmp_path):
-    assert choice.model_names() == ["psnr", "idle"]
+    assert choice.model_names() == ["default", "idle"]
     photo = session.Photo("leaves", pixels)
     photo.points = [Point("restored", 40, 1, 1, 30, 0.9), Point("jpeg", 40, 1, 1, 30, 0.9)]
     first = compress.compress_photo(photo, 60)
@@ -77,7 +77,7 @@ def test_model_is_chosen_by_name_and_only_among_the_bundled(pixels, second_model
     assert [point.codec for point in photo.points] == ["jpeg"]
     photo.use(choice.DEFAULT_CHOICE)
     assert [point.codec for point in photo.points] == ["restored", "jpeg"]
-    with pytest.raises(QannError, match="choose from: psnr, idle"):
+    with pytest.raises(QannError, match="choose from: default, idle"):
         choice.codec_of(str(tmp_path / "idle"))
 
 
@@ -100,15 +100,15 @@ def test_changing_the_model_keeps_n_and_coder_within_it(pixels, second_model, mo
 @pytest.fixture
 def model_with_prior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The default model with a tiny learned prior, whatever is bundled."""
-    copytree(models.models_folder() / "psnr", tmp_path / "psnr")
+    copytree(models.models_folder() / "default", tmp_path / "default")
     tiny = ROOT / "tests" / "golden" / "tiny-quarters"
-    copytree(tiny, tmp_path / "psnr" / "prior", dirs_exist_ok=True)
+    copytree(tiny, tmp_path / "default" / "prior", dirs_exist_ok=True)
     monkeypatch.setattr(models, "models_folder", lambda: tmp_path)
     models.bundled_models.cache_clear()
-    loaded = choice._codecs.pop("psnr", None)
+    loaded = choice._codecs.pop("default", None)
     yield
     models.bundled_models.cache_clear()
-    choice._codecs["psnr"] = loaded or Codec.load()
+    choice._codecs["default"] = loaded or Codec.load()
 
 
 def test_chosen_coder_packs_the_file(pixels, model_with_prior):
@@ -116,7 +116,7 @@ def test_chosen_coder_packs_the_file(pixels, model_with_prior):
     plain = compress.compress_photo(photo, 60)
     assert choice.coder_choices() == [("Brotli", "brotli"), ("Learned prior", "prior")]
     one = session.Visit(photo, plain)
-    events.slide(one, 60, "psnr", "prior", False, "quantized", "restored", False)
+    events.slide(one, 60, "default", "prior", False, "quantized", "restored", False)
     assert read_header(plain.data).coder == "brotli"
     assert read_header(one.result.data).coder == "prior"
     assert (one.result.restored == plain.restored).all()
@@ -127,10 +127,10 @@ def test_optimised_integers_are_those_of_the_file(pixels):
     photo = session.Photo("leaves", pixels[:64, :64])
     one = session.Visit(photo, compress.compress_photo(photo, 60))
     plain = one.result
-    events.slide(one, 60, "psnr", "brotli", True, "quantized", "restored", False)
+    events.slide(one, 60, "default", "brotli", True, "quantized", "restored", False)
     assert one.result.choice.effort == choice.EFFORT and one.result.data != plain.data
     assert (decode_file(one.result.data) == one.result.restored).all()
-    events.slide(one, 60, "psnr", "brotli", False, "quantized", "restored", False)
+    events.slide(one, 60, "default", "brotli", False, "quantized", "restored", False)
     assert one.result.data == plain.data
 
 
@@ -143,7 +143,7 @@ def tensor_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     qann = QannUNet(band_channels=(4,), band_levels=(0,), widths=(8, 8))
     vae.save_pretrained(tmp_path / "run" / "model" / "vae")
     qann.save_pretrained(tmp_path / "run" / "model" / "qann")
-    copytree(models.models_folder() / "psnr", tmp_path / "psnr")
+    copytree(models.models_folder() / "default", tmp_path / "default")
     export_model(tmp_path / "run" / "model", tmp_path / "tensor", "One tensor.")
     monkeypatch.setattr(models, "models_folder", lambda: tmp_path)
     models.bundled_models.cache_clear()

@@ -361,7 +361,7 @@ def test_another_model_in_the_codec_settings(browser, started_in, tmp_path):
     for name in ("app", "assets", "qann_core", "app.py"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
-    default = tmp_path / "assets" / "models" / "psnr"
+    default = tmp_path / "assets" / "models" / "default"
     run = tmp_path / "run" / "model"
     shutil.copytree(default, run)
     weights = run / "qann" / "diffusion_pytorch_model.safetensors"
@@ -372,7 +372,7 @@ def test_another_model_in_the_codec_settings(browser, started_in, tmp_path):
     try:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(url)
-        page.wait_for_selector(f"{CARDS}[data-model='psnr']")
+        page.wait_for_selector(f"{CARDS}[data-model='default']")
         page.get_by_text("Codec settings").click()
         page.locator("#model input").click()
         page.get_by_role("option", name="idle").click()
