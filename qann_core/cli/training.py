@@ -29,10 +29,26 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("train", help="train the networks on folders of photos")
     _add_run(parser, minutes=120.0, crop=256)
     parser.add_argument(
-        "--skeleton-share", type=float, help="of the budget: first, QANN alone; default 0.07"
+        "--aim",
+        choices=("psnr", "eye"),
+        default="psnr",
+        help="what to lose little of: squared error (default), or what the eye sees",
     )
     parser.add_argument(
-        "--finish-share", type=float, help="of the budget: last, QANN alone; default 0.12"
+        "--share",
+        type=float,
+        metavar="W",
+        help="what squared error counts of the distortion with --aim eye, 0 to 1; default 0.3",
+    )
+    parser.add_argument(
+        "--skeleton-share",
+        type=float,
+        help="of the budget: first, QANN alone; default 0.07, with --aim eye 0",
+    )
+    parser.add_argument(
+        "--finish-share",
+        type=float,
+        help="of the budget: last, QANN alone; default 0.12, with --aim eye 0",
     )
     parser.add_argument(
         "--learned-prior", action="store_true", help="the prior of --init joins the rate"
@@ -89,24 +105,28 @@ def _train(options: argparse.Namespace) -> None:
     with _training_extra():
         from ..training.codec_objective import train
         from ..training.options import RunOptions
-    shares = {
-        "skeleton_share": 0.07 if options.skeleton_share is None else options.skeleton_share,
-        "finish_share": 0.12 if options.finish_share is None else options.finish_share,
-    }
+    if options.share is not None and options.aim != "eye":
+        raise ParameterError("--share is for --aim eye; squared error is all that --aim psnr has.")
+    settings = {"skeleton_share": 0.07, "finish_share": 0.12} if options.aim == "psnr" else {}
+    for name in ("skeleton_share", "finish_share", "share"):
+        if getattr(options, name) is not None:
+            settings[name] = getattr(options, name)
     train(
         _sources(options),
         RunOptions(**_settings(options), ema_decay=0.998),
         options.init,
         options.size,
         options.learned_prior,
-        **shares,
+        options.aim,
+        **settings,
     )
 
 
 def _train_restorer(options: argparse.Namespace) -> None:
     given = {
         "--skeleton-share": options.skeleton_share, "--finish-share": options.finish_share,
-        "--learned-prior": options.learned_prior or None,
+        "--learned-prior": options.learned_prior or None, "--share": options.share,
+        "--aim eye": None if options.aim == "psnr" else options.aim,
     }  # fmt: skip
     for name, value in given.items():
         if value is not None:

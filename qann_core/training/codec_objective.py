@@ -11,7 +11,9 @@ from torch import Tensor
 from .. import wavelet
 from ..coding.weights import Prior, load_prior, save_prior, trainable
 from ..errors import ParameterError
+from ..metrics import SSIMULACRA2_MIN_SIDE
 from ..models import load_networks, prior_folder, resolve_folder
+from ..perceptual import SQUARED_ERROR_SHARE, eye_cost, ssimulacra2
 from ..quantization import DISTORTION_WEIGHT, ROUNDING_OFFSET, dead_zone_round, step_for_levels
 from ..restoration import QannUNet
 from ..vae import WaveletVAE
@@ -25,6 +27,9 @@ from .sizes import fresh_networks
 CROP_FACTOR = 16
 """What the crop's side must be a multiple of, for the wavelet's sake."""
 
+AIMS = ("psnr", "eye")
+"""What the weights can be made for: squared error, or what the eye sees."""
+
 LEARNED_SHARE = 0.5
 """What the learned prior counts of the rate, where there is one; the factorised prior counts the
 rest, so that the encoder goes on serving the Brotli coder, which does without a network."""
@@ -34,18 +39,23 @@ class CodecObjective(Objective):
     """Rate and distortion of the wavelet VAE and its restoration network, in three stages.
 
     ``skeleton``: restoration alone, on the plain wavelet. ``joint``: everything, by
-    J = bits per pixel + 32 / step^2 * MSE. ``finish``: restoration alone, on the final encoder.
+    J = bits per pixel + D. ``finish``: restoration alone, on the final encoder. D, in bits per
+    pixel too, is 32 / step^2 * MSE, or for the eye that of ``perceptual.eye_cost``.
 
     Args:
         vae, qann: the codec's networks.
         prior: a learned prior that joins the rate and trains along, or None.
         skeleton_share, finish_share: parts of the budget; the rest is joint.
+        aim: one of AIMS.
+        share: what the squared error counts of D for the eye, 0 to 1.
 
     Raises:
         ParameterError: when a share is out of range.
     """
 
-    columns = ("bpp", "psnr_quantized", "psnr_restored")
+    columns = (
+        "bpp", "psnr_quantized", "psnr_restored", "ssimulacra2_quantized", "ssimulacra2_restored",
+    )  # fmt: skip
     partial = True  # every stage leaves some network alone
 
     def __init__(
@@ -55,8 +65,13 @@ class CodecObjective(Objective):
         prior: Prior | None = None,
         skeleton_share: float = 0.0,
         finish_share: float = 0.0,
+        aim: str = "psnr",
+        share: float = SQUARED_ERROR_SHARE,
     ) -> None:
         super().__init__()
+        if aim not in AIMS:
+            raise ParameterError(f"The aim is {aim!r}; it must be one of: {', '.join(AIMS)}.")
+        check_share("share", share)
         check_share("skeleton_share", skeleton_share)
         check_share("finish_share", finish_share)
         check_share("skeleton_share + finish_share", skeleton_share + finish_share)
@@ -69,7 +84,12 @@ class CodecObjective(Objective):
             Stage("joint", 1 - skeleton_share - finish_share, long_decay),
             Stage("finish", finish_share, lambda progress: 0.3 * (1 - progress) + 0.0005),
         )
-        self.settings = {"skeleton_share": skeleton_share, "finish_share": finish_share}
+        self.aim, self.share = aim, share
+        self.settings = {
+            "aim": aim, "skeleton_share": skeleton_share, "finish_share": finish_share,
+        }  # fmt: skip
+        if aim == "eye":
+            self.settings["share"] = share
 
     def forward(self, batch: Tensor, levels: Tensor, stage: str) -> tuple[Tensor, Figures]:
         """See ``Objective``; the batch is images, sides multiples of 16."""
@@ -80,14 +100,23 @@ class CodecObjective(Objective):
             latents = wavelet.forward(batch) if stage == "skeleton" else self.vae.analysis(batch)
             quantized = quantize_batch(latents, step)
             plain = wavelet.inverse if stage == "skeleton" else self.vae.synthesis
-            before = mse(plain(scale(quantized, step)), batch)
-        after = mse(plain(self._restore(quantized, levels, step)), batch)
+            before = plain(scale(quantized, step))
+            # As if at least one squared grey level were lost, so that flat crops do not rule.
+            worst = self.distortion(batch, before, step) + DISTORTION_WEIGHT / step**2
+        after = plain(self._restore(quantized, levels, step))
         # Every N and every image weighs the same: the ratio, not the error, is averaged.
-        loss = (after / (before + 1)).mean()
+        loss = (self.distortion(batch, after, step) / worst).mean()
         figures = detached(
-            psnr_quantized=psnr_of(before.mean()), psnr_restored=psnr_of(after.mean())
+            psnr_quantized=psnr_of(mse(before, batch).mean()),
+            psnr_restored=psnr_of(mse(after, batch).mean()),
         )
         return loss, figures
+
+    def distortion(self, images: Tensor, decoded: Tensor, step: Tensor) -> Tensor:
+        """D of each image in bits per pixel, (B,), by the aim."""
+        if self.aim == "eye":
+            return eye_cost(images, decoded, step, self.share)
+        return DISTORTION_WEIGHT / step**2 * mse(decoded, images)
 
     def _joint(self, images: Tensor, levels: Tensor, step: Tensor) -> tuple[Tensor, Figures]:
         latents = self.vae.analysis(images)
@@ -103,10 +132,12 @@ class CodecObjective(Objective):
             band + ((q + correction) * width - band.detach())
             for band, q, correction in zip(latents, quantized, corrections, strict=True)
         )
-        error = mse(self.vae.synthesis(restored), images)
-        cost = bits_per_pixel + DISTORTION_WEIGHT / step**2 * error
+        decoded = self.vae.synthesis(restored)
+        cost = bits_per_pixel + self.distortion(images, decoded, step)
         # The logarithm weighs every image and N alike and keeps one odd image from ruling a step.
-        figures = detached(bpp=bits_per_pixel.mean(), psnr_restored=psnr_of(error.mean()))
+        figures = detached(
+            bpp=bits_per_pixel.mean(), psnr_restored=psnr_of(mse(decoded, images).mean())
+        )
         return cost.log().mean(), figures
 
     def rate(self, quantized: Pyramid, values: Pyramid, levels: Tensor, step: Tensor) -> Tensor:
@@ -133,11 +164,15 @@ class CodecObjective(Objective):
         decoded = scale(quantized, step)
         plain = self.vae.synthesis(decoded)
         restored = self.vae.synthesis(self._restore(quantized, levels, step))
-        return {
+        figures = {
             "bpp": self.rate(quantized, decoded, levels, step) / images[0, 0].numel(),
             "psnr_quantized": psnr(plain, images),
             "psnr_restored": psnr(restored, images),
         }
+        if min(images.shape[-2:]) >= SSIMULACRA2_MIN_SIDE:
+            figures["ssimulacra2_quantized"] = ssimulacra2(images, plain)
+            figures["ssimulacra2_restored"] = ssimulacra2(images, restored)
+        return figures
 
     def save(self, folder: Path) -> None:
         """See ``Objective``."""
@@ -166,12 +201,21 @@ def scale(quantized: Pyramid, step: Tensor) -> Pyramid:
     return tuple(band * step[:, None, None, None] for band in quantized)
 
 
+def with_companding(vae: WaveletVAE) -> WaveletVAE:
+    """The same weights in a VAE whose bands have gains and are companded, at their start."""
+    sizes = {name: value for name, value in vae.config.items() if not name.startswith("_")}
+    made = WaveletVAE(**{**sizes, "companding": True})
+    made.load_state_dict({**made.state_dict(), **vae.state_dict()})
+    return made
+
+
 def train(
     sources: Sources,
     options: RunOptions,
     init: str | Path | None = None,
     size: str = "default",
     learned_prior: bool = False,
+    aim: str = "psnr",
     **settings: Any,
 ) -> None:
     """Trains a codec; see ``CodecObjective`` for ``settings``.
@@ -181,6 +225,7 @@ def train(
             instead of fresh networks.
         size: of fresh networks, one of ``sizes.SIZES``.
         learned_prior: the prior of ``init`` joins the rate and trains along.
+        aim: one of AIMS. For the eye, a VAE whose bands are not companded becomes one whose are.
 
     Raises:
         ParameterError: no usable photos, or options out of range.
@@ -189,7 +234,7 @@ def train(
     """
     if learned_prior and init is None:
         raise ParameterError("A learned prior is trained along only from a model that has one.")
-    check_crop(options.crop, CROP_FACTOR)
+    check_crop(options.crop, CROP_FACTOR, SSIMULACRA2_MIN_SIDE if aim == "eye" else 0)
     torch.manual_seed(options.seed)
     prior = None
     if init is None:
@@ -198,7 +243,9 @@ def train(
         folder = resolve_folder(init)
         vae, qann, _ = load_networks(folder)
         prior = load_prior(prior_folder(folder)) if learned_prior else None
+    if aim == "eye" and vae.bands is None:
+        vae = with_companding(vae)
     networks = (network.train().requires_grad_(True) for network in (vae, qann))
-    objective = CodecObjective(*networks, prior, **settings)
+    objective = CodecObjective(*networks, prior, aim=aim, **settings)
     photos = load_photos(sources.images(), options.crop)
     TrainingRun(sources.out, photos, options, objective).run()

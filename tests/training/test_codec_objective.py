@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from qann_core import cli
 from qann_core.coding.network import PriorNetwork
 from qann_core.coding.range_coder import CLASSES, SYMBOLS, TOTAL, Tables
 from qann_core.coding.weights import Prior, exact_network, load_prior
 from qann_core.errors import ParameterError
+from qann_core.perceptual import ssimulacra2
 from qann_core.quantization import ROUNDING_OFFSET
-from qann_core.training.codec_objective import CodecObjective, quantize_batch
+from qann_core.roles import Role
+from qann_core.training.codec_objective import CodecObjective, quantize_batch, with_companding
 from qann_core.training.data import CropStream, PhotoSet
-from qann_core.training.optimizer import HybridOptimizer
+from qann_core.training.optimizer import HybridOptimizer, with_roles
 from qann_core.training.run import TrainingRun
 
 Make = Callable[..., Any]
@@ -91,3 +94,64 @@ def test_training_rounds_as_the_codec_does() -> None:
     latents = (torch.tensor([0.55]).view(1, 1, 1, 1),) * 2
     ll, detail = quantize_batch(latents, torch.tensor([1.0]))
     assert (ll.item(), detail.item()) == (1.0, 0.0 if ROUNDING_OFFSET < 0.45 else 1.0)
+
+
+def large_crop(photos: PhotoSet, side: int = 240) -> torch.Tensor:
+    pixels = torch.from_numpy(photos.training[0][None].copy()).permute(0, 3, 1, 2).float() - 127.5
+    return torch.nn.functional.interpolate(pixels, (side, side), mode="bilinear")
+
+
+def test_the_aim_says_what_distortion_is(photos: PhotoSet, networks: Make) -> None:
+    images, step = large_crop(photos), torch.tensor([60.0])
+    noisy = images + 8 * torch.randn(images.shape, generator=torch.manual_seed(1))
+    squared = 32 / 60**2 * (noisy - images).square().mean()
+    unlike = 7.44 / 60**1.5 * (100 - ssimulacra2(images, noisy))
+    for settings, expected in (
+        ({}, squared),
+        ({"aim": "eye"}, 0.3 * squared + 0.7 * unlike),
+        ({"aim": "eye", "share": 1.0}, squared),
+    ):
+        found = CodecObjective(*networks(), **settings).distortion(images, noisy, step)
+        assert found.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_gains_and_exponents_are_learned_for_the_eye(photos: PhotoSet, networks: Make) -> None:
+    plain, qann = networks()
+    vae = with_companding(plain)
+    assert torch.equal(vae.encoder.unet.stems[0].weight, plain.encoder.unet.stems[0].weight)
+    objective = CodecObjective(vae, qann, aim="eye")
+    roles = {id(parameter): role for parameter, role in with_roles(objective)}
+    assert {roles[id(parameter)] for parameter in vae.bands.parameters()} == {Role.OUTER}
+    optimizer = HybridOptimizer(objective)
+    before = vae.bands.gain.detach().clone(), vae.bands.exponent.detach().clone()
+    loss, figures = objective(large_crop(photos), torch.tensor([64.0]), "joint")
+    loss.backward()
+    optimizer.step()
+    assert loss.isfinite() and figures["bpp"] > 0
+    assert (before[0] != vae.bands.gain).any() and (before[1] != vae.bands.exponent).any()
+
+
+def test_a_validation_reports_both_measures(photos: PhotoSet, networks: Make) -> None:
+    objective = CodecObjective(*networks())
+    with torch.no_grad():
+        figures = objective.figures(large_crop(photos), torch.tensor([64.0]))
+        small = objective.figures(large_crop(photos, 64), torch.tensor([64.0]))
+    assert set(figures) == set(objective.columns)
+    assert 0 < figures["ssimulacra2_quantized"] < 100
+    assert set(figures) - set(small) == {"ssimulacra2_quantized", "ssimulacra2_restored"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--aim", "eye", "--crop", "64"), ("--aim", "eye", "--share", "1.5"),
+        ("--aim", "eye", "--share", "nan"), ("--share", "0.5"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_an_aim_that_cannot_be_had_is_refused(
+    wrong: tuple[str, ...], tmp_path: Path, photo_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", str(photo_folder), "--out", str(tmp_path / "run"), "--size", "fast"]
+    assert cli.main([*command, *wrong]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
