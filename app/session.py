@@ -20,7 +20,7 @@ from PIL import Image
 from qann_core import ParameterError, read_image
 from qann_core.codec import Latents
 from qann_core.evaluation.peers import Measured, available_peers
-from qann_core.rate_distortion import Point
+from qann_core.evaluation.points import Point
 
 from .choice import DEFAULT_CHOICE, DEFAULT_MODEL, Choice, codec_of
 
@@ -114,8 +114,8 @@ class Photo:
         if choice == self.choice:
             return
         others = {peer.name for peer in available_peers()}
-        peers = [point for point in self.points if point.codec in others]
-        self.kept[self.choice] = [point for point in self.points if point.codec not in others]
+        peers = [point for point in self.points if point.kind in others]
+        self.kept[self.choice] = [point for point in self.points if point.kind not in others]
         self.points = [*self.kept.pop(choice, []), *peers]
         self.choice = choice
 

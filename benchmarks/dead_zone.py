@@ -16,12 +16,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from qann_core import Codec, QuantizedLatents, bitstream, read_image
-from qann_core.benchmark.tables import markdown_table
 from qann_core.codec import Latents
+from qann_core.evaluation.deltas import bd_rate
+from qann_core.evaluation.tables import markdown_table
 from qann_core.files import find_images
 from qann_core.metrics import bits_per_pixel, psnr
 from qann_core.quantization import ROUNDING_OFFSET, quantize
-from qann_core.rate_distortion import bd_rate
 
 LEVELS = (36, 64, 96, 144, 220)
 

@@ -1,14 +1,13 @@
-"""What the benchmarks over a folder share: their options, a clock, and the file of results."""
+"""What the benchmarks over a folder share: their options and a clock."""
 
 import argparse
-import json
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from qann_core.cli.options import DEFAULT_LEVELS
-from qann_core.files import write_bytes_atomically
 from qann_core.models import DEFAULT_MODEL
 
 _Result = TypeVar("_Result")
@@ -35,6 +34,7 @@ def timed(function: Callable[..., _Result], *arguments: Any) -> tuple[_Result, f
     return function(*arguments), time.perf_counter() - started
 
 
-def write_json(path: Path, document: dict) -> None:
-    """Writes the results, over those of an earlier run."""
-    write_bytes_atomically(path, (json.dumps(document, indent=1) + "\n").encode(), force=True)
+def median_seconds(work: Callable[[], object], repeat: int) -> float:
+    """Median wall time of ``repeat`` calls, after one that does not count."""
+    work()
+    return statistics.median(timed(work)[1] for _ in range(repeat))

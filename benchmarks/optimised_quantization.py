@@ -14,10 +14,10 @@ import numpy as np
 from dead_zone import GAINS, LEVELS, cells, mean_curves, photo_parser, photos
 
 from qann_core import Codec
-from qann_core.benchmark.tables import markdown_table
 from qann_core.codec import Latents
+from qann_core.evaluation.deltas import bd_rate
+from qann_core.evaluation.tables import markdown_table
 from qann_core.metrics import bits_per_pixel, psnr
-from qann_core.rate_distortion import bd_rate
 
 
 def figures(codec: Codec, pixels: np.ndarray, latents: Latents, effort: float) -> np.ndarray:

@@ -20,9 +20,9 @@ from symbol_layout import planar
 from tqdm import tqdm
 
 from qann_core import Codec, read_image
-from qann_core.benchmark.tables import markdown_table
 from qann_core.coding.registry import coder_by_name
 from qann_core.coding.weights import load_prior
+from qann_core.evaluation.tables import markdown_table
 from qann_core.files import find_images
 from qann_core.memory import keep_freed_memory
 

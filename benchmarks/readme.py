@@ -9,7 +9,7 @@ assets/benchmarks/kodak.json, which ``qann benchmark`` writes.
 import json
 from pathlib import Path
 
-from qann_core.benchmark.tables import fill_in
+from qann_core.evaluation.tables import fill_in
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = (ROOT / "README.md", *sorted((ROOT / "assets" / "models").glob("*/MODEL_CARD.md")))

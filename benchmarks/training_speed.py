@@ -12,12 +12,13 @@ import argparse
 from collections.abc import Callable
 
 import torch
-from codec_speed import median_seconds
+from experiment import median_seconds
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
+from qann_core.codec import Codec
 from qann_core.coding.weights import load_prior
-from qann_core.complexity import kilo_macs_per_pixel
+from qann_core.evaluation.cost import kilo_macs
 from qann_core.models import DEFAULT_MODEL, load_networks, prior_folder, resolve_folder
 from qann_core.training.arithmetic import training_dtype
 from qann_core.training.codec_objective import CodecObjective
@@ -51,7 +52,11 @@ def step_macs(cost: dict[str, float], stage: str) -> float:
     if stage == "joint":
         return 3 * sum(cost.values())
     # The decoder runs twice, once without and once with the gradient to its input alone.
-    return 3 * cost["qann"] + 3 * cost["decoder"] + (cost["encoder"] if stage == "finish" else 0)
+    return (
+        3 * cost["restoration"]
+        + 3 * cost["decoder"]
+        + (cost["encoder"] if stage == "finish" else 0)
+    )
 
 
 def shares(step: Callable[[], object]) -> dict[str, float]:
@@ -79,7 +84,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     folder = resolve_folder(DEFAULT_MODEL)
     vae, qann, _ = load_networks(folder)
-    cost = kilo_macs_per_pixel(vae, qann)
+    cost = kilo_macs(Codec.load(folder))
     vae, qann = vae.train().requires_grad_(True), qann.train().requires_grad_(True)
     prior = load_prior(prior_folder(folder)) if options.learned_prior else None
     objective = CodecObjective(vae, qann, prior)

@@ -4,14 +4,18 @@ Images are uint8 arrays (H, W, 3), ``a`` the original and ``b`` the decoded one;
 SSIMULACRA 2 is symmetric in them. SSIM and MS-SSIM are means over the three channels R, G, B,
 computed by NumPy in one thread: SSIM about six times as fast as scikit-image, MS-SSIM 1.7 times as
 fast as pytorch-msssim. The tests hold them to both libraries. pytorch-msssim does not serve here at
-run time because it needs torch, which would fill the processes in which `qann benchmark` measures
-the memory of other codecs, and because it pads odd sides with black. Only SSIMULACRA 2 uses torch,
-and imports it when it is called.
+run time because it needs torch, which would fill every process that measures other codecs, and
+because it pads odd sides with black. Only SSIMULACRA 2 uses torch, imported when it is called.
 """
 
 import math
+import re
+import subprocess
+import tempfile
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from .errors import ImageError, ParameterError
 
@@ -23,6 +27,9 @@ MS_SSIM_MIN_SIDE = 161
 
 SSIMULACRA2_MIN_SIDE = 225
 """Shorter images are undefined: the sixth scale, 1/32, would be smaller than 8 pixels."""
+
+BUTTERAUGLI = "butteraugli_main"
+"""The program that ``butteraugli`` runs, found on the PATH."""
 
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 """SSIM's constants, which keep its two ratios defined where an image is black or flat."""
@@ -112,6 +119,33 @@ def ssimulacra2(reference: np.ndarray, picture: np.ndarray) -> float:
 
     with torch.inference_mode():
         return float(scores(centred(reference[None]), centred(picture[None])))
+
+
+def butteraugli(a: np.ndarray, b: np.ndarray) -> float:
+    """Butteraugli's 3-norm (Alakuijala et al., Google 2016): 0 for equal images, about 1 where a
+    difference begins to be seen; more is worse.
+
+    Computed by libjxl's own program BUTTERAUGLI at its default of 80 nits.
+
+    Raises:
+        ImageError: when the images are not uint8 (H, W, 3) of the same shape.
+        ParameterError: when the program is not on the PATH, or refuses the images.
+    """
+    _check_pair(a, b)
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, name) for name in ("a.png", "b.png")]
+        for image, file in zip((a, b), files, strict=True):
+            Image.fromarray(image).save(file, compress_level=1)
+        try:
+            output = subprocess.run(
+                [BUTTERAUGLI, *files], check=True, capture_output=True, text=True
+            ).stdout
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise ParameterError(f"The program {BUTTERAUGLI} failed: {error}") from error
+    found = re.search(r"^3-norm: (\S+)$", output, re.MULTILINE)
+    if found is None:
+        raise ParameterError(f"The program {BUTTERAUGLI} did not print a 3-norm.")
+    return float(found[1])
 
 
 def _ms_ssim_channel(a: np.ndarray, b: np.ndarray) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from qann_core.charts import INK
+from qann_core.evaluation.charts import INK
 
 _MAP_SIDE = 768
 

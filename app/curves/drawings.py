@@ -12,9 +12,9 @@ from html import escape
 
 from matplotlib.ticker import MaxNLocator
 
-from qann_core.charts import style
-from qann_core.comparators.told import FACTORS
-from qann_core.rate_distortion import QUANTIZED, RESTORED, Point
+from qann_core.evaluation.charts import kind_style
+from qann_core.evaluation.points import QUANTIZED, RESTORED, Point, kind_label
+from qann_core.evaluation.sweeps import ASSUMED
 
 from ..markup import size_text
 from .measures import Measure, Shown, curves, levels_at, present_points, quality_at
@@ -84,7 +84,7 @@ def chart(points: Sequence[Point], measure: Measure, measured: Sequence[Point], 
         for shown in rings[-1:]
     )
     legend = "".join(
-        f"<li>{_marker(codec)}{escape(style(codec).label)}</li>" for codec in order[::-1]
+        f"<li>{_marker(codec)}{escape(kind_label(codec))}</li>" for codec in order[::-1]
     )
     if not found:
         now += "<p class='rd-empty'>No curves of this photo yet: press “Compute curves”.</p>"
@@ -130,7 +130,7 @@ def _place(shown: Shown, across: _Axis, up: _Axis) -> str:
 
 
 def _line(codec: str, curve: Sequence[Shown], across: _Axis, up: _Axis) -> str:
-    look = style(codec)
+    look = kind_style(codec)
     path = " ".join(f"{across.share(s.bpp):.2f},{100 - up.share(s.value):.2f}" for s in curve)
     return (
         f"<polyline points='{path}' stroke='{look.colour}' stroke-dasharray='"
@@ -139,17 +139,17 @@ def _line(codec: str, curve: Sequence[Shown], across: _Axis, up: _Axis) -> str:
 
 
 def _marker(codec: str) -> str:
-    look = style(codec)
+    look = kind_style(codec)
     shape = _MARKERS.get(look.marker, _MARKERS["o"])
     return f"<i class='rd-marker' style='background:{look.colour};clip-path:{shape}'></i>"
 
 
 def _button(shown: Shown, measure: Measure, levels: int | None, place: str) -> str:
     point = shown.point
-    own = levels == point.setting and point.codec in (QUANTIZED, RESTORED)
-    setting = f"{'N' if _is_levels(point.codec) else 'quality'} {point.setting}"
+    own = levels == point.setting and point.kind in (QUANTIZED, RESTORED)
+    setting = f"{'N' if _is_levels(point.kind) else 'quality'} {point.setting}"
     said = [
-        f"{style(point.codec).label}, {setting}",
+        f"{kind_label(point.kind)}, {setting}",
         f"{size_text(point.n_bytes)}, {point.bpp:.3f} bits per pixel",
         f"{measure.label} {measure.text(shown.value)}",
     ]
@@ -158,14 +158,14 @@ def _button(shown: Shown, measure: Measure, levels: int | None, place: str) -> s
     text = escape("\n".join(said), quote=True)
     choice = "" if levels is None else f" data-levels='{levels}'"
     return (
-        f"<button type='button' tabindex='-1' data-codec='{escape(point.codec, quote=True)}'"
-        f"{choice} style='{place}' aria-label=\"{text}\">{_marker(point.codec)}</button>"
+        f"<button type='button' tabindex='-1' data-codec='{escape(point.kind, quote=True)}'"
+        f"{choice} style='{place}' aria-label=\"{text}\">{_marker(point.kind)}</button>"
     )
 
 
 def _is_levels(codec: str) -> bool:
     """Whether a codec's setting is N, not a quality."""
-    return codec in (QUANTIZED, RESTORED, *FACTORS)
+    return codec in (QUANTIZED, RESTORED, *ASSUMED)
 
 
 def _words(found: dict[str, list[Shown]], measure: Measure, measured: Sequence[Point]) -> str:
@@ -175,7 +175,7 @@ def _words(found: dict[str, list[Shown]], measure: Measure, measured: Sequence[P
     bpp = measured[-1].bpp
     at = {codec: quality_at(curve, bpp) for codec, curve in found.items()}
     values = ", ".join(
-        f"{style(codec).label} {measure.text(value)}"
+        f"{kind_label(codec)} {measure.text(value)}"
         for codec, value in at.items() if value is not None
     )  # fmt: skip
     return (

@@ -9,8 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from qann_core.charts import style
-from qann_core.rate_distortion import QUANTIZED, RESTORED, Evaluation, Point
+from qann_core.evaluation.points import QUANTIZED, RESTORED, Point, curve_of, kind_label
+from qann_core.evaluation.results import to_csv
 
 from ..compress import Result
 from ..markup import size_text, table
@@ -50,19 +50,23 @@ def _shown(photo: Photo, result: Result, measure: str, family: str) -> list[str]
 def _measured(result: Result) -> list[Point]:
     """The slider's present point, twice: its file decoded without and with restoration."""
     n_bytes, bpp = len(result.data), result.bits_per_pixel
+    measured = {
+        QUANTIZED: {"psnr": result.psnr_quantized, "ssim": result.ssim_quantized},
+        RESTORED: {"psnr": result.psnr_restored, "ssim": result.ssim_restored},
+    }
     return [
-        Point(QUANTIZED, result.levels, bpp, n_bytes, result.psnr_quantized, result.ssim_quantized),
-        Point(RESTORED, result.levels, bpp, n_bytes, result.psnr_restored, result.ssim_restored),
+        Point(curve_of(kind), result.levels, bpp, n_bytes, {**values})
+        for kind, values in measured.items()
     ]
 
 
 def _table(points: list[Point], name: str, result: Result) -> str:
     measure = MEASURES[name]
     own = quality_at(curves(points, measure).get(RESTORED, ()), result.bits_per_pixel)
-    rows = [] if own is None else [(style(RESTORED).label, measure.text(own), "")]
+    rows = [] if own is None else [(kind_label(RESTORED), measure.text(own), "")]
     rows += [
         (
-            style(other.codec).label,
+            kind_label(other.codec),
             "–" if other.value is None else measure.text(other.value),
             "–" if other.bd_rate is None else f"{other.bd_rate:+.1f} %".replace("-", "−"),
         )
@@ -85,7 +89,7 @@ def _status(done: int, total: int, doing: str) -> str:
 def _download(name: str, points: list[Point]) -> dict[str, Any]:
     if not points:
         return gr.update(value=None, interactive=False)
-    text = Evaluation(((name, tuple(points)),)).to_csv()
+    text = to_csv({name: points}, [measure.field for measure in MEASURES.values()])
     return gr.update(value=cache_file(text.encode(), f"{name}.csv"), interactive=True)
 
 

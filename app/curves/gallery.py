@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 
 from qann_core.evaluation.peers import available_peers
+from qann_core.evaluation.points import Point, curve_of
 from qann_core.metrics import bits_per_pixel
-from qann_core.rate_distortion import Point
 
 from ..choice import DEFAULT_CHOICE, codec_of
 from ..examples import EXAMPLES, credits, example_photo
@@ -21,8 +21,8 @@ from ..session import Photo
 from .sweeps import CODECS, QUANTIZERS, sweep
 
 PATH = EXAMPLES / "curves.json"
-_FIELDS = {"setting": 0, "n_bytes": 0, "psnr": 3, "ssim": 5, "ms_ssim": 5, "ssimulacra2": 2}
-"""What is stored of a point, and its digits after the point."""
+_DIGITS = {"psnr": 3, "ssim": 5, "ms_ssim": 5, "ssimulacra2": 2}
+"""The measures that are stored of a point, and their digits after the point."""
 
 
 @cache
@@ -42,11 +42,11 @@ def take_stored(photo: Photo) -> None:
         return
     known = {peer.name for peer in available_peers()}
     own = photo.choice == DEFAULT_CHOICE and is_current(photo.name)
-    have = {(point.codec, point.setting) for point in photo.points}
+    have = {(point.kind, point.setting) for point in photo.points}
     photo.points += [
         point
         for point in _points(_stored()[photo.name]["curves"], photo)
-        if (own or point.codec in known) and (point.codec, point.setting) not in have
+        if (own or point.kind in known) and (point.kind, point.setting) not in have
     ]
 
 
@@ -54,8 +54,10 @@ def _points(curves: dict[str, list[list[float]]], photo: Photo) -> Iterable[Poin
     height, width = photo.pixels.shape[:2]
     for codec, rows in curves.items():
         for row in rows:
-            values = dict(zip(_FIELDS, row, strict=True))
-            yield Point(codec=codec, bpp=bits_per_pixel(row[1], height, width), **values)
+            setting, n_bytes, *measured = row
+            values: dict[str, float | None] = dict(zip(_DIGITS, measured, strict=True))
+            bpp = bits_per_pixel(int(n_bytes), height, width)
+            yield Point(curve_of(codec), int(setting), bpp, int(n_bytes), values)
 
 
 def main() -> None:
@@ -78,9 +80,10 @@ def main() -> None:
 
 def _rows(points: Iterable[Point]) -> dict[str, list[list[float]]]:
     curves: dict[str, list[list[float]]] = {}
-    for point in sorted(points, key=lambda point: (point.codec, point.setting)):
-        row = [round(getattr(point, name), digits) for name, digits in _FIELDS.items()]
-        curves.setdefault(point.codec, []).append(row)
+    for point in sorted(points, key=lambda point: (point.kind, point.setting)):
+        measured = [round(point.values[name] or 0.0, digits) for name, digits in _DIGITS.items()]
+        row = [point.setting, point.n_bytes, *measured]
+        curves.setdefault(point.kind, []).append(row)
     return curves
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qann_core.deltas import bd_rate, decibels
-from qann_core.rate_distortion import RESTORED, Point
+from qann_core.evaluation.deltas import bd_rate, decibels
+from qann_core.evaluation.points import RESTORED, Point
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ def curves(points: Iterable[Point], measure: Measure) -> dict[str, list[Shown]]:
     """The finite values of each codec, by rate."""
     found: dict[str, list[Shown]] = {}
     for point in points:
-        value = getattr(point, measure.field)
+        value = point.values.get(measure.field)
         if value is not None and math.isfinite(value):
-            found.setdefault(point.codec, []).append(Shown(point, value))
+            found.setdefault(point.kind, []).append(Shown(point, value))
     return {codec: sorted(curve, key=lambda shown: shown.bpp) for codec, curve in found.items()}
 
 
@@ -111,9 +111,9 @@ def present_points(
     """Where the slider stands on this codec's curves: as measured, or else on the line drawn."""
     shown = []
     for point in measured:
-        value = getattr(point, measure.field)
+        value = point.values.get(measure.field)
         if value is None:
-            value = quality_at(found.get(point.codec, ()), point.bpp)
+            value = quality_at(found.get(point.kind, ()), point.bpp)
         if value is not None and math.isfinite(value):
             shown.append(Shown(point, value))
     return shown

@@ -19,7 +19,8 @@ from qann_core import Codec, ParameterError, read_header, wavelet
 from qann_core.bitstream import HEADER_BYTES
 from qann_core.codec import Latents
 from qann_core.coding.brotli_coder import BrotliCoder
-from qann_core.comparators import at_bytes, comparators, decode
+from qann_core.evaluation.points import kind_label
+from qann_core.evaluation.quantizers import at_bytes, quantizers
 from qann_core.metrics import psnr, ssim
 from qann_core.quantization import QuantizedLatents, step_for_levels
 from qann_core.shapes import pyramid_shapes
@@ -184,15 +185,15 @@ class Anatomy:
 
     @cached_property
     def roads(self) -> tuple[Road, ...]:
-        """Uniform, uniform + QANN, and each comparator in at most as many bytes."""
-        codec = self.codec
+        """Uniform, uniform + QANN, and each other quantizer in at most as many bytes."""
         found = [
             ("Uniform", len(self.data), self.picture_quantized),
             ("Uniform + QANN", len(self.data), self.picture_restored),
         ]
-        for comparator in comparators():
-            data, reduced = at_bytes(comparator, codec, self.latents, len(self.data))
-            found.append((comparator.label, len(data), decode(codec, reduced)))
+        for quantizer in quantizers():
+            reduced = at_bytes(quantizer, self.latents.pyramid, len(self.data))
+            label = kind_label(quantizer.name)
+            found.append((label, reduced.n_bytes, self.paint(reduced.pyramid)))
         return tuple(
             Road(label, n_bytes, pixels, self.psnr(pixels), ssim(self.photo.pixels, pixels))
             for label, n_bytes, pixels in found

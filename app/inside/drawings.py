@@ -18,8 +18,8 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
-from qann_core.charts import INK
-from qann_core.charts import plain as plain_axes
+from qann_core.evaluation.charts import INK
+from qann_core.evaluation.charts import plain as plain_axes
 
 BEFORE, REDUCED, RESTORED = "#0072B2", "#E69F00", "#D55E00"
 _COLOURS = ("#56B4E9", "#D55E00", "#009E73")

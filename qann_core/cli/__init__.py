@@ -1,4 +1,4 @@
-"""The ``qann`` command: compress, decompress, info, evaluate, benchmark, train and export.
+"""The ``qann`` command: compress, decompress, info, evaluate, train and export.
 
 Bad input is one sentence on stderr and exit status 2. torch and diffusers take seconds to import,
 so each is imported only by the command that needs it.
@@ -15,7 +15,6 @@ from contextlib import contextmanager
 
 from .. import __version__
 from ..errors import QannError, is_out_of_memory, one_line
-from .benchmark import add_benchmark
 from .evaluation import add_evaluation
 from .files import add_files
 from .training import add_training
@@ -65,6 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"qann {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_files, add_evaluation, add_benchmark, add_training):
+    for add in (add_files, add_evaluation, add_training):
         add(commands)
     return parser

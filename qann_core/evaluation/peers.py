@@ -189,6 +189,11 @@ def available_peers() -> tuple[Peer, ...]:
     return (*peers, _JPEG_XL)
 
 
+def peer_labels() -> dict[str, str]:
+    """How to call each peer, available here or not."""
+    return {peer.name: peer.label for peer in (*_PILLOW_PEERS, _JPEG_XL)}
+
+
 def peer_by_name(name: str) -> Peer:
     """The available peer of this name.
 

@@ -1,4 +1,4 @@
-"""Learning the codebooks of residual quantization (``comparators.rq``) by k-means.
+"""Learning the codebooks of residual quantization (``evaluation.rq``) by k-means.
 
     python -m qann_core.training.codebooks PHOTOS... [--out FOLDER] [--model NAME] [--exclude FILE]
 
@@ -19,7 +19,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..codec import Codec, Latents
-from ..comparators.rq import (
+from ..errors import QannError
+from ..evaluation.rq import (
     BLOCKS,
     CODEBOOKS_FILE,
     CODES,
@@ -28,7 +29,6 @@ from ..comparators.rq import (
     nearest_codes,
     to_vectors,
 )
-from ..errors import QannError
 from ..files import find_images, listed_paths
 from ..models import models_folder
 from .data import load_photos

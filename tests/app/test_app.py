@@ -31,8 +31,8 @@ from qann_core import (  # noqa: E402
     models,
     read_header,
 )
+from qann_core.evaluation.points import Point, curve_of  # noqa: E402
 from qann_core.metrics import psnr  # noqa: E402
-from qann_core.rate_distortion import Point  # noqa: E402
 from qann_core.restoration import QannUNet  # noqa: E402
 from qann_core.training.export import export_model  # noqa: E402
 
@@ -67,16 +67,18 @@ def second_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
 def test_model_is_chosen_by_name_and_only_among_the_bundled(pixels, second_model, tmp_path):
     assert choice.model_names() == ["default", "idle"]
     photo = session.Photo("leaves", pixels)
-    photo.points = [Point("restored", 40, 1, 1, 30, 0.9), Point("jpeg", 40, 1, 1, 30, 0.9)]
+    photo.points = [
+        Point(curve_of(kind), 40, 1.0, 1, {"psnr": 30.0}) for kind in ("restored", "jpeg")
+    ]
     first = compress.compress_photo(photo, 60)
     photo.use(choice.check_choice(second_model, "brotli"))
     second = compress.compress_photo(photo, 60)
     assert first.gain > 0 and second.gain == pytest.approx(0, abs=0.01)
     assert read_header(second.data).model_id == choice.codec_of(second_model).model_id
     assert np.array_equal(decode_file(second.data), second.restored)
-    assert [point.codec for point in photo.points] == ["jpeg"]
+    assert [point.kind for point in photo.points] == ["jpeg"]
     photo.use(choice.DEFAULT_CHOICE)
-    assert [point.codec for point in photo.points] == ["restored", "jpeg"]
+    assert [point.kind for point in photo.points] == ["restored", "jpeg"]
     with pytest.raises(QannError, match="choose from: default, idle"):
         choice.codec_of(str(tmp_path / "idle"))
 
@@ -167,7 +169,7 @@ def test_model_of_one_latent_tensor(pixels, tensor_model):
     parts = dict(bytes_by_part(one.result.data, read_header(one.result.data)))
     assert sum(parts.values()) == len(one.result.data)
     points = list(sweeps.sweep(photo, sweeps.QUANTIZERS))
-    assert {point.codec for point in points} == {"quantized", "restored"}
+    assert {point.kind for point in points} == {"quantized", "restored"}
 
 
 def test_coder_that_the_model_lacks_is_refused():

@@ -12,14 +12,14 @@ pytest.importorskip("gradio")
 from app import compress, session
 from app.curves import drawings, events, measures, sweeps
 from app.curves.measures import MEASURES
-from qann_core.charts import style
-from qann_core.rate_distortion import QUANTIZED, RESTORED, Point
+from qann_core.evaluation.points import QUANTIZED, RESTORED, Point, curve_of, kind_label
 
 SIZE = 100 * 200
 
 
 def point(codec: str, setting: int, bpp: float, psnr: float) -> Point:
-    return Point(codec, setting, bpp, round(bpp * SIZE / 8), psnr, 0.9 + psnr / 1000)
+    values = {"psnr": psnr, "ssim": 0.9 + psnr / 1000}
+    return Point(curve_of(codec), setting, bpp, round(bpp * SIZE / 8), values)
 
 
 @pytest.fixture
@@ -89,9 +89,9 @@ def test_sweep_stops_and_goes_on_where_it_was(small):
     *_, last = steps
     kept = len(one.photo.points)
     assert "Cancelled" in last[2] and 0 < kept < sweeps.n_points()
-    settings = [(p.codec, p.setting) for p in one.photo.points]
+    settings = [(p.kind, p.setting) for p in one.photo.points]
     following = next(sweeps.sweep(one.photo))
-    assert (following.codec, following.setting) not in settings
+    assert (following.kind, following.setting) not in settings
 
 
 def test_quantizers_are_a_family_of_curves_that_shares_the_codecs_points(small):
@@ -99,10 +99,10 @@ def test_quantizers_are_a_family_of_curves_that_shares_the_codecs_points(small):
     *_, last = events.compute(one, "PSNR", sweeps.QUANTIZERS)
     points = sweeps.points_of(one.photo, sweeps.QUANTIZERS)
     assert len(points) == len(one.photo.points) == sweeps.n_points(sweeps.QUANTIZERS)
-    codecs = {p.codec for p in points}
-    assert codecs == {QUANTIZED, RESTORED, "daq", "rq", "told-half", "told-double"}
-    assert "Complete" in last[2] and style("daq").label in last[1]
-    assert all(style(codec).label in last[0] for codec in codecs)
+    codecs = {p.kind for p in points}
+    assert codecs == {QUANTIZED, RESTORED, "daq", "rq", "assumed-half", "assumed-double"}
+    assert "Complete" in last[2] and kind_label("daq") in last[1]
+    assert all(kind_label(codec) in last[0] for codec in codecs)
     shared = sweeps.points_of(one.photo, sweeps.CODECS)
-    assert {p.codec for p in shared} == {QUANTIZED, RESTORED}
-    assert next(sweeps.sweep(one.photo, sweeps.CODECS)).codec == "jpeg"
+    assert {p.kind for p in shared} == {QUANTIZED, RESTORED}
+    assert next(sweeps.sweep(one.photo, sweeps.CODECS)).kind == "jpeg"

@@ -62,7 +62,7 @@ GAUSS = Density(
 
 
 @dataclass(frozen=True)
-class Quantizer:
+class LloydMax:
     """N values, ascending and symmetric about zero, and the N - 1 thresholds between them.
 
     Attributes:
@@ -84,7 +84,7 @@ class Quantizer:
 
 
 @cache
-def lloyd_max(density: Density, levels: int) -> Quantizer:
+def lloyd_max(density: Density, levels: int) -> LloydMax:
     """The optimal quantizer with N = ``levels`` values.
 
     Raises:
@@ -107,7 +107,7 @@ def lloyd_max(density: Density, levels: int) -> Quantizer:
     values = np.concatenate((-right[odd:][::-1], right))
     inner = np.zeros(1 - odd if levels > 1 else 0)
     everything = np.concatenate((-thresholds[::-1], inner, thresholds))
-    return Quantizer(values, everything, float(1 - 2 * (mass * right**2).sum()))
+    return LloydMax(values, everything, float(1 - 2 * (mass * right**2).sum()))
 
 
 def _centroids(

@@ -15,6 +15,8 @@ import numpy as np
 MIN_OVERLAP = 0.5
 """Bjontegaard deltas need this share of the shorter curve's range in common."""
 
+_OPTIONS = {"method": "pchip", "require_matching_points": False, "min_overlap": 0}
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -48,43 +50,63 @@ def bd_rate(
     The mean difference of log-rate at equal metric over the common range of the metric, with
     piecewise cubic interpolation (PCHIP) by the ``bjontegaard`` package (Herglotz et al. 2022,
     after Bjontegaard, VCEG-M33, 2001). Points may come in any order; one that costs more than
-    another without being better is dropped.
+    another without being better is dropped, and so is one that is not finite.
 
     Args:
-        rate_a, rate_b: positive rates, in any unit, the same for both.
+        rate_a, rate_b: rates, in any unit, the same for both.
         metric_a, metric_b: quality, such as PSNR in dB.
 
     Returns:
-        Per cent; None when a curve has fewer than two points or the ranges have less than
-        MIN_OVERLAP of the shorter one in common.
+        Per cent; None where there is none, see ``problem``.
+    """
+    if problem(rate_a, metric_a, rate_b, metric_b) is not None:
+        return None
+    import bjontegaard  # imported here because it imports matplotlib
+
+    a, b = _increasing(rate_a, metric_a), _increasing(rate_b, metric_b)
+    return float(bjontegaard.bd_rate(*a, *b, **_OPTIONS))
+
+
+def bd_quality(
+    rate_a: Sequence[float],
+    metric_a: Sequence[float],
+    rate_b: Sequence[float],
+    metric_b: Sequence[float],
+) -> float | None:
+    """Bjontegaard delta quality (BD-PSNR) of b against the anchor a; positive: b is better.
+
+    The mean difference of quality, in the metric's unit, at equal rate over the common range of
+    log-rate; otherwise as ``bd_rate``.
+    """
+    if problem(rate_a, metric_a, rate_b, metric_b, over_rate=True) is not None:
+        return None
+    import bjontegaard  # imported here because it imports matplotlib
+
+    a, b = _increasing(rate_a, metric_a), _increasing(rate_b, metric_b)
+    return float(bjontegaard.bd_psnr(*a, *b, **_OPTIONS))
+
+
+def problem(
+    rate_a: Sequence[float],
+    metric_a: Sequence[float],
+    rate_b: Sequence[float],
+    metric_b: Sequence[float],
+    over_rate: bool = False,
+) -> str | None:
+    """Why two curves have no Bjontegaard delta, in a few words; None where they have one.
+
+    Args:
+        over_rate: whether the delta is of quality, taken over the range of rate.
     """
     a, b = _increasing(rate_a, metric_a), _increasing(rate_b, metric_b)
-    if not _overlap_enough(a[1], b[1]):
-        return None
-    import bjontegaard  # imported here because it imports matplotlib
-
-    options = {"method": "pchip", "require_matching_points": False, "min_overlap": 0}
-    return float(bjontegaard.bd_rate(*a, *b, **options))
-
-
-def bd_psnr(
-    rate_a: Sequence[float],
-    psnr_a: Sequence[float],
-    rate_b: Sequence[float],
-    psnr_b: Sequence[float],
-) -> float | None:
-    """Bjontegaard delta PSNR of curve b against the anchor a, in dB; positive: b is better.
-
-    The mean difference of PSNR at equal rate over the common range of log-rate; otherwise as
-    ``bd_rate``. It serves any metric in place of PSNR, in that metric's unit.
-    """
-    a, b = _increasing(rate_a, psnr_a), _increasing(rate_b, psnr_b)
-    if not _overlap_enough(np.log(a[0]), np.log(b[0])):
-        return None
-    import bjontegaard  # imported here because it imports matplotlib
-
-    options = {"method": "pchip", "require_matching_points": False, "min_overlap": 0}
-    return float(bjontegaard.bd_psnr(*a, *b, **options))
+    if min(len(a[0]), len(b[0])) < 2:
+        return "a curve has fewer than two points that are finite, of positive rate and improving"
+    x, y = (np.log(a[0]), np.log(b[0])) if over_rate else (a[1], b[1])
+    common = min(x.max(), y.max()) - max(x.min(), y.min())
+    if common < MIN_OVERLAP * min(np.ptp(x), np.ptp(y)):
+        what = "rate" if over_rate else "quality"
+        return f"the curves share less than half of the shorter one's range of {what}"
+    return None
 
 
 def spread(values: Sequence[float | None]) -> Spread | None:
@@ -103,17 +125,12 @@ def spread(values: Sequence[float | None]) -> Spread | None:
 
 def _increasing(rate: Sequence[float], metric: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """The points by increasing rate, without those that cost more but are no better."""
+    pairs = zip(rate, metric, strict=True)
+    sound = [(r, m) for r, m in pairs if math.isfinite(r) and math.isfinite(m) and r > 0]
     kept: list[tuple[float, float]] = []
     # At equal rate the better point comes first, so that the others are dropped.
-    for r, m in sorted(zip(rate, metric, strict=True), key=lambda point: (point[0], -point[1])):
-        if math.isfinite(m) and (not kept or m > kept[-1][1]):
+    for r, m in sorted(sound, key=lambda point: (point[0], -point[1])):
+        if not kept or m > kept[-1][1]:
             kept.append((r, m))
     columns = np.array(kept, dtype=float).reshape(-1, 2)
     return columns[:, 0], columns[:, 1]
-
-
-def _overlap_enough(a: np.ndarray, b: np.ndarray) -> bool:
-    if min(len(a), len(b)) < 2:
-        return False
-    common = min(a.max(), b.max()) - max(a.min(), b.min())
-    return bool(common >= MIN_OVERLAP * min(np.ptp(a), np.ptp(b)))

@@ -1,0 +1,167 @@
+"""What codecs cost: time and memory of each in a process of its own, and the networks' arithmetic.
+
+One process and one thread, pinned to one core where the system allows it, so that every library is
+held to it. Each codec is measured at the setting whose mean rate is nearest to the main curve's
+middle one.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..images import read_image
+from .runner import limit_threads
+from .subjects import ModelSubject, Subject, codec_of
+
+if TYPE_CHECKING:
+    from ..codec import AnyCodec
+    from .results import Document
+
+IMAGES = 4
+"""How many images the cost is a mean over."""
+
+_SIDE = 256
+"""Side in pixels of the image that arithmetic is counted on; whole windows of attention fit in."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one curve costs.
+
+    Attributes:
+        curve: its name.
+        setting, bpp: where on the curve, and its mean rate there.
+        encode_seconds, decode_seconds: wall time for each megapixel.
+        idle_megabytes: memory of the process with the codec loaded, before its first image.
+        peak_megabytes: most memory that the process held.
+        kilo_macs: thousands of multiply-accumulates for each pixel, of all networks of this codec.
+    """
+
+    curve: str
+    setting: int
+    bpp: float
+    encode_seconds: float
+    decode_seconds: float
+    idle_megabytes: float
+    peak_megabytes: float
+    kilo_macs: float | None
+
+
+def costs(
+    document: Document,
+    subjects: Sequence[Subject],
+    images: Sequence[Path],
+    progress: Callable[[], None] = lambda: None,
+) -> list[dict[str, Any]]:
+    """The cost of every peer and every restored curve, as plain values.
+
+    Args:
+        document: of the evaluation, which says what rate a setting has.
+        images: the first few of them are used.
+        progress: called after each subject.
+    """
+    rows = {row["name"]: row["points"] for row in document["curves"]}
+    own = [row["bpp"] for row in document["mean"]]
+    found = []
+    for subject in subjects:
+        settings = {
+            curve.name: min(rows[curve.name], key=lambda p: abs(p["bpp"] - own[len(own) // 2]))
+            for curve in subject.identities
+            if curve.name in rows
+        }
+        with ProcessPoolExecutor(
+            1, multiprocessing.get_context("spawn"), limit_threads, (1,)
+        ) as pool:
+            measured = pool.submit(_measure, subject, settings, list(images[:IMAGES]))
+            found += [asdict(cost) for cost in measured.result()]
+        progress()
+    return found
+
+
+def _measure(
+    subject: Subject, settings: Mapping[str, Mapping[str, Any]], images: Sequence[Path]
+) -> list[Cost]:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+    found = []
+    for curve, (encode, decode) in subject.codings().items():
+        if curve.name not in settings:
+            continue
+        setting = settings[curve.name]["setting"]
+        idle = peak_megabytes()
+        encoding = decoding = pixels_done = 0.0
+        for number, path in enumerate([images[0], *images]):  # the first one is not counted
+            pixels = read_image(path).pixels
+            started = time.perf_counter()
+            data = encode(pixels, setting)
+            encoded = time.perf_counter()
+            decode(data)
+            ended = time.perf_counter()
+            if number:
+                encoding += encoded - started
+                decoding += ended - encoded
+                pixels_done += pixels.shape[0] * pixels.shape[1]
+        seconds = (1e6 * encoding / pixels_done, 1e6 * decoding / pixels_done)
+        macs = None
+        if isinstance(subject, ModelSubject):
+            macs = sum(kilo_macs(codec_of(subject.model)).values())
+        bpp = settings[curve.name]["bpp"]
+        found.append(Cost(curve.name, setting, bpp, *seconds, idle, peak_megabytes(), macs))
+    return found
+
+
+def kilo_macs(codec: AnyCodec) -> dict[str, float]:
+    """Thousands of multiply-accumulates for each pixel: of encoder, restoration and decoder.
+
+    Counted on real calls: convolutions, linear layers and the products of attention. Additions,
+    activations and the wavelet's lifting steps are left out, as usual.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+    def attention(q: Any, k: Any, v: Any, *_: Any, **__: Any) -> int:
+        return int(sdpa_flop_count(q, k, v))
+
+    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    pixels = np.random.default_rng(0).integers(0, 256, (_SIDE, _SIDE, 3), dtype=np.uint8)
+    counts = {}
+
+    def counted(part: str, work: Callable[..., Any], *arguments: Any) -> Any:
+        with FlopCounterMode(display=False, custom_mapping={kernel: attention}) as counter:
+            result = work(*arguments)
+        counts[part] = counter.get_total_flops() / 2000 / _SIDE**2
+        return result
+
+    latents = counted("encoder", codec.encode, pixels)
+    quantized = codec.quantize(latents, 96)
+    restored = counted("restoration", codec.restore, quantized)
+    counted("decoder", codec.synthesize, restored, _SIDE, _SIDE)
+    return counts
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process has held so far, in MB (10^6 bytes).
+
+    From Linux's high-water mark where there is one: ``getrusage`` there counts what the process
+    that started this one held.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(encoding="utf-8"), re.MULTILINE)
+        if found:
+            return int(found[1]) * 1024 / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return (peak if sys.platform == "darwin" else peak * 1024) / 1e6

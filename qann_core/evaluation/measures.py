@@ -1,0 +1,91 @@
+"""Measures of quality by name: what they are called, how they are drawn, and where they exist."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import metrics
+from ..errors import ParameterError, QannError
+from .deltas import decibels
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of a decoded image's quality.
+
+    Attributes:
+        name: as an option and in results.
+        label: for people.
+        function: (original, decoded), uint8 (H, W, 3), to the value.
+        axis: what a chart's axis says.
+        decimals: how many of them a table shows.
+        scale: value to what is drawn and what Bjontegaard deltas are taken of; more is better.
+    """
+
+    name: str
+    label: str
+    function: Callable[[np.ndarray, np.ndarray], float]
+    axis: str
+    decimals: int
+    scale: Callable[[float], float]
+
+
+def _plain(value: float) -> float:
+    return value
+
+
+def _negated(value: float) -> float:
+    return -value
+
+
+_ALL = (
+    Measure("psnr", "PSNR", metrics.psnr, "PSNR, dB, RGB", 2, _plain),
+    Measure("ssim", "SSIM", metrics.ssim, "SSIM, dB, RGB", 4, decibels),
+    Measure("ms_ssim", "MS-SSIM", metrics.ms_ssim, "MS-SSIM, dB, RGB", 4, decibels),
+    Measure("ssimulacra2", "SSIMULACRA 2", metrics.ssimulacra2, "SSIMULACRA 2", 2, _plain),
+    Measure("butteraugli", "Butteraugli", metrics.butteraugli,
+            "Butteraugli, 3-norm of the distance, negated", 3, _negated),
+)  # fmt: skip
+
+MEASURES = {measure.name: measure for measure in _ALL}
+"""All measures by name. SSIM and MS-SSIM count as -10 log10(1 - m), see ``deltas``."""
+
+
+def check_measures(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, each once.
+
+    Raises:
+        ParameterError: when there is no such measure, or what computes it is not installed.
+    """
+    chosen = tuple(dict.fromkeys(names))
+    for name in chosen:
+        if name not in MEASURES:
+            raise ParameterError(
+                f"There is no measure {name!r}; choose from {', '.join(MEASURES)}."
+            )
+    if "butteraugli" in chosen and shutil.which(metrics.BUTTERAUGLI) is None:
+        raise ParameterError(
+            f"The measure butteraugli is not available here: it needs the program "
+            f"{metrics.BUTTERAUGLI} of libjxl (Debian: libjxl-devtools)."
+        )
+    return chosen
+
+
+def measured(
+    names: Iterable[str], pixels: np.ndarray, decoded: np.ndarray
+) -> dict[str, float | None]:
+    """The measures of a decoded image; None where one is not defined, as for very small images."""
+    values: dict[str, float | None] = {}
+    for name in names:
+        try:
+            value = MEASURES[name].function(pixels, decoded)
+        except QannError:
+            values[name] = None
+        else:
+            values[name] = None if math.isnan(value) else value
+    return values

@@ -1,0 +1,315 @@
+"""All that was measured -> one document of plain values, and a CSV table of every point.
+
+The document (see ``to_document``) is what is stored, drawn and printed: README's tables and charts
+come from it alone. Nothing here draws.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .deltas import bd_quality, bd_rate, problem, spread
+from .measures import MEASURES
+from .points import QANN, QUANTIZED, RESTORED, Curve, Point, labels
+from .published import Published, PublishedCurve, published_for
+from .runner import Evaluation
+
+Document = dict[str, Any]
+Axes = tuple[list[float], list[float]]
+"""Rates in bits per pixel, and qualities on the scale that deltas are taken on."""
+
+
+class Curves:
+    """The points of an evaluation by curve and image, and means over images."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        self.by_curve: dict[Curve, dict[str, list[Point]]] = {}
+        for image, points in evaluation.points.items():
+            for point in points:
+                self.by_curve.setdefault(point.curve, {}).setdefault(image, []).append(point)
+        self._settings = {
+            curve: subject.settings for subject in evaluation.subjects
+            for curve in subject.identities
+        }  # fmt: skip
+
+    def images(self, curve: Curve, measure: str | None = None) -> set[str]:
+        """The images that a curve is whole on and, where asked, a measure is finite throughout."""
+        return {
+            image
+            for image, points in self.by_curve.get(curve, {}).items()
+            if len(points) == len(self._settings[curve])
+            and (measure is None or all(_finite(point, measure) for point in points))
+        }
+
+    def mean(self, curve: Curve, value: str, images: Iterable[str]) -> list[float]:
+        """By setting, the mean over the images of "bpp", "n_bytes" or a measure."""
+        rows = [[_value(p, value) for p in self.by_curve[curve][image]] for image in sorted(images)]
+        return [float(mean) for mean in np.mean(rows, axis=0)] if rows else []
+
+    def axes(self, curve: Curve, measure: str, images: Iterable[str]) -> Axes:
+        """The mean curve over the images, as deltas take it."""
+        images = set(images)
+        scale = MEASURES[measure].scale
+        return (
+            self.mean(curve, "bpp", images),
+            [scale(value) for value in self.mean(curve, measure, images)],
+        )
+
+    def axes_of_image(self, curve: Curve, measure: str, image: str) -> Axes:
+        """One image's curve: the points at which the measure is finite."""
+        points = [p for p in self.by_curve[curve][image] if _finite(p, measure)]
+        scale = MEASURES[measure].scale
+        return [p.bpp for p in points], [scale(_value(p, measure)) for p in points]
+
+
+def to_document(evaluation: Evaluation) -> Document:
+    """Everything but the single points of other codecs, rounded, for JSON; infinity becomes None.
+
+    Keys:
+        images: how many images this codec was measured on; ``found``: how many there were;
+            ``left_out``: what could not be measured, with reasons.
+        measures, main: names; the curve that ``mean`` and ``bd_rate`` are of.
+        mean: by N, means of rate and of each measure, quantized and restored. A measure's means
+            are over the images where it is finite at every N: ``counts`` says how many.
+        per_image: the same of each image, by its relative path.
+        bd_rate: by measure and peer, in per cent, of the mean curves over the images where both are
+            finite; ``bd_rate_psnr`` are those by PSNR, and ``no_bd_rate`` has the reasons.
+        curves: every curve with its software and its mean points.
+        deltas: each of this codec's restored curves against every peer, the main one's also
+            against the others and against what was published, with the spread over images.
+        published: the source of the curves that were not measured here.
+        processor: what it ran on.
+    """
+    curves = Curves(evaluation)
+    main = next(iter(evaluation.subjects[0].identities))
+    quantized, restored = _pair(main)
+    names = labels(curves.by_curve)
+    published = published_for(evaluation.digests.values())
+    peers = [curve for curve in curves.by_curve if curve.codec != QANN]
+    deltas = _deltas(evaluation, curves, published)
+    of_main = {d["anchor"]: d for d in deltas if d["curve"] == restored.name}
+    bd_rates = {
+        m: {p.name: of_main[p.name][m]["bd_rate"] for p in peers if p.name in of_main}
+        for m in evaluation.measures
+    }
+    return _plain({
+        "images": len(curves.images(restored)),
+        "found": evaluation.found,
+        "left_out": [asdict(one) for one in evaluation.left_out] + _undefined(evaluation),
+        "measures": evaluation.measures,
+        "main": asdict(restored),
+        "processor": processor(),
+        "counts": {m: len(_both(curves, main, m)) for m in evaluation.measures},
+        "mean": _mean_rows(evaluation, curves, main),
+        "bd_rate": bd_rates,
+        "bd_rate_psnr": bd_rates.get("psnr", {}),
+        "no_bd_rate": {
+            m: reasons
+            for m in evaluation.measures
+            if (reasons := {p: d[m]["reason"] for p, d in of_main.items() if "reason" in d[m]})
+        },
+        "curves": _curve_rows(evaluation, curves, names),
+        "deltas": deltas,
+        "published": published and published.source,
+        "per_image": [
+            row for image in evaluation.points for row in _image_rows(evaluation, image, main)
+        ],
+    })  # fmt: skip
+
+
+def to_csv(points: Mapping[str, Sequence[Point]], measures: Sequence[str]) -> str:
+    """One line a point, of every image (the keys) and curve."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    columns = ["codec", "variant", "coder", "model", "effort"]
+    writer.writerow(["image", *columns, "setting", "bpp", "n_bytes", *measures])
+    for image, of_image in points.items():
+        for p in of_image:
+            numbers = [p.bpp, p.n_bytes, *(p.values.get(m) for m in measures)]
+            made_by = [getattr(p.curve, column) for column in columns]
+            writer.writerow([image, *made_by, p.setting, *map(_rounded, numbers)])
+    return buffer.getvalue()
+
+
+def processor() -> str:
+    """The processor's name and number of cores, as far as the system tells."""
+    name = platform.processor() or platform.machine()
+    facts = Path("/proc/cpuinfo")
+    for line in facts.read_text(encoding="utf-8").splitlines() if facts.exists() else ():
+        if line.startswith("model name"):
+            name = line.partition(":")[2].strip()
+            break
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def _pair(curve: Curve) -> tuple[Curve, Curve]:
+    """The same curve quantized only, and restored."""
+    fields = asdict(curve)
+    return Curve(**{**fields, "variant": QUANTIZED}), Curve(**{**fields, "variant": RESTORED})
+
+
+def _both(curves: Curves, main: Curve, measure: str) -> set[str]:
+    quantized, restored = _pair(main)
+    return curves.images(quantized, measure) & curves.images(restored, measure)
+
+
+def _mean_rows(evaluation: Evaluation, curves: Curves, main: Curve) -> list[dict[str, Any]]:
+    quantized, restored = _pair(main)
+    images = curves.images(restored)
+    columns: dict[str, list[float]] = {
+        "bpp": curves.mean(restored, "bpp", images),
+        "n_bytes": curves.mean(restored, "n_bytes", images),
+    }
+    for measure in evaluation.measures:
+        common = _both(curves, main, measure)
+        for curve in (quantized, restored):
+            columns[f"{measure}_{curve.variant}"] = curves.mean(curve, measure, common)
+    return _rows("levels", evaluation.subjects[0].settings, columns)
+
+
+def _rows(
+    key: str, settings: Sequence[int], columns: Mapping[str, Sequence[float]]
+) -> list[dict[str, Any]]:
+    """A row a setting; None in columns of which nothing is known."""
+    return [
+        {key: n, **{name: values[i] if values else None for name, values in columns.items()}}
+        for i, n in enumerate(settings)
+    ]
+
+
+def _image_rows(evaluation: Evaluation, image: str, main: Curve) -> list[dict[str, Any]]:
+    rows: dict[int, dict[str, Any]] = {}
+    for point in evaluation.points[image]:
+        if point.curve in _pair(main):
+            row = rows.setdefault(
+                point.setting,
+                {"image": image, "levels": point.setting, "bpp": point.bpp,
+                 "n_bytes": point.n_bytes},
+            )  # fmt: skip
+            for measure in evaluation.measures:
+                row[f"{measure}_{point.curve.variant}"] = point.values[measure]
+    return list(rows.values())
+
+
+def _curve_rows(
+    evaluation: Evaluation, curves: Curves, names: Mapping[Curve, str]
+) -> list[dict[str, Any]]:
+    rows = []
+    for subject in evaluation.subjects:
+        for curve in subject.identities:
+            images = curves.images(curve)
+            if not images:
+                continue
+            columns = {name: curves.mean(curve, name, images) for name in ("bpp", "n_bytes")}
+            for m in evaluation.measures:
+                columns[m] = curves.mean(curve, m, curves.images(curve, m))
+            points = [
+                {
+                    "setting": n,
+                    **{k: values[i] if values else None for k, values in columns.items()},
+                }
+                for i, n in enumerate(subject.settings)
+            ]
+            rows.append({
+                "name": curve.name, "label": names[curve], **asdict(curve),
+                "software": subject.software, "images": len(images), "points": points,
+            })  # fmt: skip
+    return rows
+
+
+def _deltas(
+    evaluation: Evaluation, curves: Curves, published: Published | None
+) -> list[dict[str, Any]]:
+    """Each restored curve against each peer; the first one against every other curve as well."""
+    every = [curve for curve in curves.by_curve if curves.images(curve)]
+    restored = [curve for curve in every if curve.variant == RESTORED]
+    rows = []
+    for curve in restored:
+        anchors = [a for a in every if a.codec != QANN or (curve == restored[0] and a != curve)]
+        for anchor in anchors:
+            row: dict[str, Any] = {"curve": curve.name, "anchor": anchor.name}
+            for m in evaluation.measures:
+                common = curves.images(curve, m) & curves.images(anchor, m)
+                axes = curves.axes(anchor, m, common), curves.axes(curve, m, common)
+                each = spread([
+                    bd_rate(*curves.axes_of_image(anchor, m, i), *curves.axes_of_image(curve, m, i))
+                    for i in sorted(curves.images(curve) & curves.images(anchor))
+                ])  # fmt: skip
+                row[m] = {**_delta(*axes), "images": len(common), "spread": each and asdict(each)}
+            rows.append(row)
+        for other in published.curves if published else ():
+            rows.append(_against_published(curve, other, curves, evaluation.measures))
+    return rows
+
+
+def _delta(anchor: Axes, curve: Axes) -> dict[str, Any]:
+    reason = problem(*anchor, *curve)
+    values = {"bd_rate": bd_rate(*anchor, *curve), "bd_quality": bd_quality(*anchor, *curve)}
+    return {**values, "reason": reason} if reason else values
+
+
+def _against_published(
+    curve: Curve, other: PublishedCurve, curves: Curves, measures: Sequence[str]
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"curve": curve.name, "anchor": other.label, "published": True}
+    for m in measures:
+        if m in other.measures:
+            values = [MEASURES[m].scale(value) for value in other.measures[m]]
+            mine = curves.axes(curve, m, curves.images(curve, m))
+            row[m] = _delta((list(other.bpp), values), mine)
+    return row
+
+
+def _undefined(evaluation: Evaluation) -> list[dict[str, str]]:
+    """Measures that some image leaves without a finite value, once for each image and measure."""
+    found: dict[tuple[str, str], str] = {}
+    for image, points in evaluation.points.items():
+        for point in points:
+            for measure in evaluation.measures:
+                if not _finite(point, measure):
+                    reason = (
+                        "is infinite where it comes out without loss"
+                        if point.values[measure] is not None
+                        else "is not defined for it, which may be too small"
+                    )
+                    found.setdefault((image, measure), reason)
+    return [
+        {"image": image, "subject": measure, "reason": f"{MEASURES[measure].label} {reason}."}
+        for (image, measure), reason in found.items()
+    ]
+
+
+def _value(point: Point, name: str) -> float:
+    value = getattr(point, name) if name in ("bpp", "n_bytes") else point.values[name]
+    assert value is not None
+    return float(value)
+
+
+def _finite(point: Point, measure: str) -> bool:
+    value = point.values[measure]
+    return value is not None and math.isfinite(MEASURES[measure].scale(value))
+
+
+def _plain(value: Any) -> Any:
+    """The same nested value with rounded numbers, and None for those that JSON cannot say."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    rounded = _rounded(value)
+    return None if isinstance(rounded, float) and not math.isfinite(rounded) else rounded
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to five decimals: 0.001 % of a bit per pixel, and far below what can be seen."""
+    return round(value, 5) if isinstance(value, float) else value

@@ -1,0 +1,235 @@
+"""Evaluates subjects over images in worker processes; what is measured is kept, and so resumed.
+
+One bad file never ends an evaluation: an image that cannot be read, or that a codec refuses, is
+left out there, with its reason.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from ..batch.pools import LocalPool, Lost
+from ..errors import ParameterError, QannError
+from ..images import read_image
+from .points import Point
+from .store import Key, append_points, pixels_digest, read_points
+from .subjects import Subject
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Something that could not be measured.
+
+    Attributes:
+        image: the image's name.
+        subject: what could not measure it; empty where the image could not be read.
+        reason: one sentence.
+    """
+
+    image: str
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that was measured.
+
+    Attributes:
+        found: how many images there are.
+        digests: name to digest of the pixels, of each image that could be read, in order.
+        subjects: what was compared, the main one first.
+        measures: names of the measures.
+        points: by image name, all points, in the order of subjects, curves and settings.
+        left_out: what could not be measured.
+    """
+
+    found: int
+    digests: dict[str, str]
+    subjects: tuple[Subject, ...]
+    measures: tuple[str, ...]
+    points: dict[str, list[Point]]
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True)
+class _Task:
+    subject: Subject
+    image: str
+    digest: str
+    path: Path
+    settings: tuple[int, ...]
+    measures: tuple[str, ...]
+
+
+def evaluate(
+    images: Mapping[str, Path],
+    subjects: Sequence[Subject],
+    measures: Sequence[str],
+    store: Path | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+) -> Evaluation:
+    """Measures what is not in the store yet, and returns everything.
+
+    Args:
+        images: files by the names that results give them.
+        store: a folder for what was measured; None keeps nothing.
+        workers: how many processes; with one, it is this one.
+        progress: called after each image of each subject with how many are done, how many there
+            are, and the subject's name.
+
+    Raises:
+        ParameterError: when the number of workers is not positive.
+    """
+    if workers < 1:
+        raise ParameterError(f"The number of workers is {workers}; it must be at least 1.")
+    digests, left_out = _digests(images)
+    known = {s.name: read_points(_file(store, s), s.identities) for s in subjects}
+    by_digest = {digest: name for name, digest in reversed(digests.items())}
+    pictures = [(name, digest) for digest, name in reversed(by_digest.items())]  # each once
+    tasks = [
+        task
+        for subject in subjects
+        for name, digest in pictures
+        if (task := _missing(subject, name, digest, images[name], measures, known[subject.name]))
+    ]
+    total = len(subjects) * len(pictures)
+    done = total - len(tasks)
+    for task, result in _results(tasks, workers):
+        if isinstance(result, str):
+            left_out.append(LeftOut(task.image, task.subject.name, result))
+        else:
+            have = known[task.subject.name]
+            keys = [(task.digest, point.curve, point.setting) for point in result]
+            have.update(
+                (key, replace(point, values={**have[key].values, **point.values}))
+                if key in have else (key, point)
+                for key, point in zip(keys, result, strict=True)
+            )  # fmt: skip
+            file = _file(store, task.subject)
+            append_points(file, task.digest, task.subject.identities, [have[key] for key in keys])
+        done += 1
+        progress(done, total, task.subject.name)
+    points = {name: _points(digest, subjects, known) for name, digest in digests.items()}
+    order = {name: number for number, name in enumerate(images)}
+    left_out.sort(key=lambda one: order[one.image])
+    return Evaluation(
+        len(images), digests, tuple(subjects), tuple(measures), points, tuple(left_out)
+    )
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def limit_threads(threads: int) -> None:
+    """Holds this process's libraries to so many threads; before they are loaded, wholly."""
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+
+
+def _file(store: Path | None, subject: Subject) -> Path | None:
+    return store / f"{subject.name}.jsonl" if store else None
+
+
+def _digests(images: Mapping[str, Path]) -> tuple[dict[str, str], list[LeftOut]]:
+    digests, left_out = {}, []
+    for name, path in images.items():
+        try:
+            digests[name] = pixels_digest(read_image(path).pixels)
+        except (QannError, OSError) as error:
+            left_out.append(LeftOut(name, "", str(error)))
+    return digests, left_out
+
+
+def _missing(
+    subject: Subject,
+    name: str,
+    digest: str,
+    path: Path,
+    measures: Sequence[str],
+    have: Mapping[Key, Point],
+) -> _Task | None:
+    """What is still to be measured of a picture: settings, and measures that some of them lack."""
+    settings: list[int] = []
+    lacking: set[str] = set()
+    for setting in subject.settings:
+        for curve in subject.identities:
+            point = have.get((digest, curve, setting))
+            absent = set(measures).difference(point.values if point else ())
+            if absent:
+                settings.append(setting)
+                lacking |= absent
+    if not settings:
+        return None
+    wanted = tuple(name for name in measures if name in lacking)
+    return _Task(subject, name, digest, path, tuple(dict.fromkeys(settings)), wanted)
+
+
+def _points(
+    digest: str, subjects: Sequence[Subject], known: Mapping[str, dict[Key, Point]]
+) -> list[Point]:
+    keys = (
+        (subject.name, (digest, curve, setting))
+        for subject in subjects
+        for curve in subject.identities
+        for setting in subject.settings
+    )
+    return [known[name][key] for name, key in keys if key in known[name]]
+
+
+def _results(tasks: Sequence[_Task], workers: int) -> Iterator[tuple[_Task, list[Point] | str]]:
+    """What each task gave, or why it failed, as they finish."""
+    if workers == 1:
+        for task in tasks:
+            yield task, _measure(task)
+        return
+    pool: Any = LocalPool(cast(Any, _Work(max(1, available_cores() // workers))), workers)
+    waiting, running = deque(tasks), 0
+    try:
+        while waiting or running:
+            while waiting and running < pool.capacity:
+                pool.submit(waiting.popleft())
+                running += 1
+            for task, outcome in pool.wait():
+                running -= 1
+                if isinstance(outcome, Lost):
+                    reason = "its process was lost"
+                    outcome = f"{reason} ({outcome.reason}); there may not be enough memory for it."
+                yield task, outcome
+    finally:
+        pool.close()
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a worker does, see ``batch.pools``."""
+
+    threads: int
+
+    def prepare(self) -> None:
+        limit_threads(self.threads)
+
+    def __call__(self, task: _Task) -> list[Point] | str:
+        return _measure(task)
+
+
+def _measure(task: _Task) -> list[Point] | str:
+    """The points that a task asks for, or why there are none."""
+    try:
+        pixels = read_image(task.path).pixels
+        return list(task.subject.points(pixels, task.settings, task.measures))
+    except (QannError, OSError) as error:
+        return str(error)
+    except (MemoryError, RuntimeError) as error:  # torch's "not enough memory" is a RuntimeError
+        return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

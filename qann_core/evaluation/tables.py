@@ -1,0 +1,258 @@
+"""The document of an evaluation -> Markdown: the tables that README and the report show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .measures import MEASURES
+from .points import QANN, QUANTIZED, RESTORED
+from .results import Document
+
+Row = dict[str, Any]
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 0) -> str:
+    """A Markdown table, padded to be readable as text; the first ``left`` columns are words."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = [("-" * (w + 2)) if i < left else ("-" * (w + 1) + ":") for i, w in enumerate(widths)]
+    return "\n".join([line(head), f"|{'|'.join(rule)}|", *map(line, rows)]) + "\n"
+
+
+def levels_table(document: Document) -> str:
+    """The main curve at each N: rate (with each entropy coder) and quality, means over images."""
+    others = [
+        curve for curve in _same(document, "model", "effort", variant=RESTORED)
+        if curve["coder"] != document["main"]["coder"]
+    ]  # fmt: skip
+    measures = document["measures"]
+    head = ["N", "bpp", *(f"bpp, {curve['coder']}" for curve in others)]
+    head += [f"{_titled(m)} {kind}" for m in measures for kind in (QUANTIZED, RESTORED)]
+    rows = []
+    for index, row in enumerate(document["mean"]):
+        rates = [row["bpp"], *(curve["points"][index]["bpp"] for curve in others)]
+        cells = [str(row["levels"]), *(_number(rate, 3) for rate in rates)]
+        for m in measures:
+            kinds = (row[f"{m}_{kind}"] for kind in (QUANTIZED, RESTORED))
+            cells += [_number(value, MEASURES[m].decimals) for value in kinds]
+        rows.append(cells)
+    return markdown_table(head, rows)
+
+
+def gains_table(document: Document) -> str:
+    """What restoration adds at each N: on the mean, and on the image that it helps least."""
+    chosen = [m for m in ("psnr", "ssimulacra2") if m in document["measures"]]
+    rows = []
+    for row in document["mean"]:
+        cells = [str(row["levels"]), _number(row["bpp"], 3)]
+        for m in chosen:
+            quantized, restored = row[f"{m}_{QUANTIZED}"], row[f"{m}_{RESTORED}"]
+            of_n = [r for r in document["per_image"] if r["levels"] == row["levels"]]
+            each = [_gain(r[f"{m}_{QUANTIZED}"], r[f"{m}_{RESTORED}"]) for r in of_n]
+            least = min((gain for gain in each if gain is not None), default=None)
+            cells += [_number(quantized, 2), _number(restored, 2)]
+            cells += [_signed(_gain(quantized, restored), 2), _signed(least, 2)]
+        rows.append(cells)
+    head = ["N", "bits per pixel"]
+    for m in chosen:
+        head += [f"{_titled(m)} quantized", "restored", "gain", "least gain of an image"]
+    return markdown_table(head, rows)
+
+
+def models_table(document: Document) -> str:
+    """The models beside each other at the same N, all with the main coder and effort."""
+    models = _same(document, "coder", "effort", variant=RESTORED)
+    measures = [m for m in ("psnr", "ssimulacra2") if m in document["measures"]]
+    head = ["N"]
+    for curve in models:
+        head += [f"{curve['model']}: bpp", *(_titled(m) for m in measures)]
+    rows = []
+    for index, row in enumerate(document["mean"]):
+        cells = [str(row["levels"])]
+        for curve in models:
+            point = curve["points"][index]
+            cells.append(_number(point["bpp"], 3))
+            cells += [_number(point[m], 2) for m in measures]
+        rows.append(cells)
+    return markdown_table(head, rows)
+
+
+def peers_table(document: Document) -> str:
+    """BD-rate of the main curve against each peer, a column a measure."""
+    return _deltas_of(document, _main(document))
+
+
+def best_peers_table(document: Document) -> str:
+    """As ``peers_table``, of the main model at its smallest: last coder and most effort."""
+    return _deltas_of(document, _same(document, "model", variant=RESTORED)[-1:])
+
+
+def deltas_table(document: Document) -> str:
+    """BD-rate of each of this codec's restored curves against each peer, a column a measure."""
+    restored = [c for c in document["curves"] if c["variant"] == RESTORED]
+    return _deltas_of(document, restored, others=True)
+
+
+def spread_table(document: Document) -> str:
+    """The main curve against each codec: whole set, and how images differ."""
+    head = ["against", "measure", "BD-rate, %", "BD-quality", "images", "mean of images, %",
+            "least", "most", "deviation"]  # fmt: skip
+    rows = []
+    for delta in document["deltas"]:
+        if delta["curve"] not in [curve["name"] for curve in _main(document)]:
+            continue
+        for m in (m for m in document["measures"] if m in delta):
+            found = delta[m]
+            each = found.get("spread")
+            values = [each[key] for key in ("mean", "least", "most")] if each else []
+            rows.append([
+                _anchor(document, delta), MEASURES[m].label, _signed(found["bd_rate"], 1),
+                _signed(found["bd_quality"], 2), str(each["images"]) if each else "",
+                *([_signed(value, 1) for value in values] or [""] * 3),
+                f"{each['deviation']:.1f}" if each else "",
+            ])  # fmt: skip
+    return markdown_table(head, rows, left=2)
+
+
+def cost_table(document: Document) -> str:
+    """Time a megapixel and memory of each codec at about the same rate, where it was measured."""
+    head = ["codec", "setting", "bpp", "encode, s/MP", "decode, s/MP", "peak memory, MB",
+            "of it before, MB", "kMAC per pixel"]  # fmt: skip
+    labels = {curve["name"]: curve["label"] for curve in document["curves"]}
+    rows = [
+        [labels.get(c["curve"], c["curve"]), str(c["setting"]), _number(c["bpp"], 3),
+         _number(c["encode_seconds"], 2), _number(c["decode_seconds"], 2),
+         _number(c["peak_megabytes"], 0), _number(c["idle_megabytes"], 0),
+         _number(c["kilo_macs"], 0)]
+        for c in document.get("cost", ())
+    ]  # fmt: skip
+    return markdown_table(head, rows, left=1)
+
+
+TABLES: dict[str, Callable[[Document], str]] = {
+    "levels": levels_table,
+    "gains": gains_table,
+    "models": models_table,
+    "peers": peers_table,
+    "best-peers": best_peers_table,
+    "deltas": deltas_table,
+    "cost": cost_table,
+}
+"""Tables that a text can hold, by the name in its markers, see ``fill_in``."""
+
+
+def fill_in(text: str, document: Document) -> str:
+    """The text with each table between ``<!-- NAME table -->`` and ``<!-- end -->`` made anew."""
+
+    def table(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{TABLES[found[2]](document)}<!-- end -->"
+
+    names = "|".join(sorted(TABLES, key=len, reverse=True))
+    return re.sub(rf"(<!-- ({names}) table -->)\n.*?<!-- end -->", table, text, flags=re.DOTALL)
+
+
+def report(document: Document, name: str, charts: Sequence[str]) -> str:
+    """The whole report as Markdown, beside the charts' files."""
+    parts = [f"# Rate and distortion: {name}", *_notes(document)]
+    parts += [f"![{chart}]({chart})" for chart in charts]
+    parts += [levels_table(document), gains_table(document), models_table(document)]
+    parts += ["## BD-rate, %", deltas_table(document), "## From image to image",
+              "The main curve: deltas of the mean curves, and the BD-rates of single images.",
+              spread_table(document)]  # fmt: skip
+    if document.get("cost"):
+        parts += ["## Time and memory", cost_table(document)]
+    software = {curve["codec"]: curve["software"] for curve in document["curves"]}
+    models = {c["model"]: c["software"] for c in document["curves"] if c["codec"] == QANN}
+    versions = {**{k: v for k, v in software.items() if k != QANN}, **models}
+    parts.append("Software: " + "; ".join(f"{k}: {v}" for k, v in versions.items()) + ".")
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def counted(document: Document) -> str:
+    """How many images the means are over, such as "23 of 24 images"."""
+    images, found = document["images"], document["found"]
+    fewer = [
+        f"{MEASURES[m].label}: {count}"
+        for m, count in document["counts"].items() if count != images
+    ]  # fmt: skip
+    return f"{images} of {found} images" + (f" ({', '.join(fewer)})" if fewer else "")
+
+
+def _notes(document: Document) -> list[str]:
+    notes = [
+        f"Means over {counted(document)}, real file bytes. BD-rate is Bjontegaard's (PCHIP) of the"
+        " mean curves over the range that both share: per cent of bytes more (+) or fewer (-) than"
+        " the other codec at the same quality; n/a where they share too little. SSIM and MS-SSIM"
+        " count as -10 log10(1 - m). Butteraugli is a distance: less is better."
+    ]
+    if document["published"]:
+        notes.append(
+            "Codecs in italics were not run: their points are published by "
+            f"{document['published']}."
+        )
+    for one in document["left_out"]:
+        notes.append(f"- left out: {one['image']} {one['subject']}: {one['reason']}".strip())
+    return notes
+
+
+def _main(document: Document) -> list[Row]:
+    """The main curve; nothing where nothing was measured."""
+    return _same(document, "model", "coder", "effort", variant=RESTORED)
+
+
+def _same(document: Document, *fields: str, variant: str) -> list[Row]:
+    """Curves of this codec that agree with the main one in some fields, in order."""
+    main = document["main"]
+    return [
+        curve
+        for curve in document["curves"]
+        if curve["codec"] == QANN and curve["variant"] == variant
+        and all(curve[field] == main[field] for field in fields)
+    ]  # fmt: skip
+
+
+def _deltas_of(document: Document, curves: Sequence[Row], others: bool = False) -> str:
+    names = {curve["name"]: curve["label"] for curve in curves}
+    codecs = {curve["name"]: curve["codec"] for curve in document["curves"]}
+    rows = [
+        [names[delta["curve"]], _anchor(document, delta),
+         *(_signed((delta.get(m) or {}).get("bd_rate"), 1) for m in document["measures"])]
+        for delta in document["deltas"]
+        if delta["curve"] in names and (others or codecs.get(delta["anchor"], QANN) != QANN)
+    ]  # fmt: skip
+    head = ["BD-rate, %, of", "against", *(MEASURES[m].label for m in document["measures"])]
+    if len(curves) == 1:
+        rows, head = [row[1:] for row in rows], [f"{curves[0]['label']} against", *head[2:]]
+    return markdown_table(head, rows, left=len(head) - len(document["measures"]))
+
+
+def _anchor(document: Document, delta: Row) -> str:
+    if delta.get("published"):
+        return f"*{delta['anchor']}*"
+    labels = {curve["name"]: curve["label"] for curve in document["curves"]}
+    return str(labels[delta["anchor"]])
+
+
+def _titled(measure: str) -> str:
+    return MEASURES[measure].label + (", dB," if measure == "psnr" else "")
+
+
+def _gain(quantized: float | None, restored: float | None) -> float | None:
+    return None if quantized is None or restored is None else restored - quantized
+
+
+def _number(value: float | None, decimals: int) -> str:
+    return "n/a" if value is None else f"{value:.{decimals}f}"
+
+
+def _signed(value: float | None, decimals: int) -> str:
+    return "n/a" if value is None else f"{value:+.{decimals}f}"
