@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .quantization import QuantizedLatents
     from .tensor_codec import TensorCodec
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _LAZY = {
     "Codec": "codec",
