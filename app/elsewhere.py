@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from .compare.events import result_outputs, slide
+from .compare.events import N_RESULT_OUTPUTS, result_outputs, slide
 from .compare.layout import CompareTab
 from .session import Visit
 
@@ -24,7 +24,7 @@ def set_levels(visit: Visit, wanted: int | None, *view: Any) -> Any:
     """The visit's result at N = ``wanted``, for the outputs of ``levels_outputs``."""
     _, result = visit.present()
     if wanted is None or wanted == result.levels:
-        return gr.skip()
+        return [gr.skip()] * (N_RESULT_OUTPUTS + 1)
     choice = result.choice
     update = slide(visit, wanted, choice.model, choice.coder, choice.effort > 0, *view)
     return [*update, wanted]

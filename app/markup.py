@@ -34,3 +34,16 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]], label: str) -> str
         f"<div class='scroll'><table class='figures' aria-label='{escape(label, quote=True)}'>"
         f"<thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>"
     )
+
+
+def per_cent(share: float) -> str:
+    """A share from 0 to 1 for people, with three digits at most."""
+    value = 100 * share
+    return (
+        f"{value:.0f} %" if value >= 99.95 else f"{value:.1f} %" if value >= 1 else f"{value:.2g} %"
+    )
+
+
+def count(number: int) -> str:
+    """A whole number with thin spaces between thousands."""
+    return f"{number:,}".replace(",", "\u202f")

@@ -144,7 +144,7 @@
     const input = event.target;
     const keys = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown",
       "Home", "End", "Enter"];
-    if (!input.closest?.("#levels, #inside-levels, #told-levels") || !keys.includes(event.key)) return;
+    if (!input.closest?.("#levels, #inside-levels, #assumed-levels") || !keys.includes(event.key)) return;
     clearTimeout(pause);
     pause = setTimeout(() => input.dispatchEvent(new PointerEvent("pointerup", { bubbles: true })), 250);
   });

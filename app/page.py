@@ -86,7 +86,11 @@ def launch_options() -> dict[str, Any]:
     """What ``demo.launch`` is told."""
     return {
         "theme": theme(),
-        "css_paths": [HERE / "page.css", HERE / "curves" / "curves.css"],
+        "css_paths": [
+            HERE / "page.css",
+            HERE / "curves" / "curves.css",
+            HERE / "inside" / "inside.css",
+        ],
         "js": (HERE / "page.js").read_text(encoding="utf-8"),
         "max_file_size": "30mb",
         "mcp_server": True,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from .inside.words import STAGES
+from .inside.layout import PARTS
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 CHROMIUM = "/usr/bin/chromium"
@@ -33,7 +33,7 @@ def main() -> None:
                 page = browser.new_page(viewport={"width": width, "height": height})
                 page.goto(f"{options.url}/?__theme={shade}")
                 shoot_tabs(page, options.folder, f"{size}-{shade}")
-                shoot_stages(page, options.folder, f"{size}-{shade}")
+                shoot_article(page, options.folder, f"{size}-{shade}")
                 page.close()
         browser.close()
 
@@ -57,27 +57,25 @@ def shoot_tabs(page: Page, folder: Path, name: str) -> None:
     page.wait_for_timeout(800)
     page.screenshot(path=folder / f"open-{name}.png", full_page=True)
     page.get_by_role("tab", name="Rate-distortion").click()
-    page.click("#sweep-start")
-    page.wait_for_selector("#sweep-status :text('Done:')", timeout=300_000)
+    page.wait_for_selector("#chart .rd")
     page.wait_for_timeout(500)
     page.screenshot(path=folder / f"curves-{name}.png", full_page=True)
 
 
-def shoot_stages(page: Page, folder: Path, name: str) -> None:
-    """Each stage of the tab "Inside the codec", filled."""
+def shoot_article(page: Page, folder: Path, name: str) -> None:
+    """The tab "Inside the codec", scrolled through, so that every part is made, then whole."""
     page.get_by_role("tab", name="Inside the codec").click()
-    for number, title in enumerate(STAGES):
-        page.get_by_role("tab", name=title, exact=True).click()
-        page.wait_for_selector(f"#stage-{number} .plate img", timeout=60_000)
-        if number == 4:
-            page.wait_for_selector("#attention img")
-            page.click("#tell-nine")
-            page.wait_for_function(
-                "document.querySelector('#lie img')?.alt.match(/ dB at/g)?.length >= 9",
-                timeout=120_000,
-            )
-        page.wait_for_timeout(800)
-        page.screenshot(path=folder / f"inside-{number + 1}-{name}.png", full_page=True)
+    for part in PARTS:
+        place = page.locator(f"#part-{part.name}")
+        place.scroll_into_view_if_needed()
+        place.locator("[data-key]").wait_for(timeout=60_000)
+    page.click("#assume-nine")
+    page.wait_for_function(
+        "document.querySelector('#part-assumed img')?.alt.match(/ dB at/g)?.length >= 9",
+        timeout=120_000,
+    )
+    page.wait_for_timeout(800)
+    page.screenshot(path=folder / f"inside-{name}.png", full_page=True)
 
 
 if __name__ == "__main__":

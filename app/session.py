@@ -128,20 +128,18 @@ class Visit:
         photo, result: what is on screen; None before the first photo and after the visit.
         stop_sweep: the visitor's wish that a running sweep of curves should end.
         anatomy: the photo at one N opened up, by app.inside.anatomy.
-        wanted: the N chosen on that tab, until ``result`` has followed.
     """
 
     photo: Photo | None = None
     result: Result | None = None
     stop_sweep: bool = False
     anatomy: object | None = None
-    wanted: int | None = None
 
     def forget(self) -> None:
         """Frees everything; called when the visit has ended."""
         if self.photo is not None and not self.photo.bundled:
             latents_pool.drop(self.photo.key)
-        self.photo = self.result = self.anatomy = self.wanted = None
+        self.photo = self.result = self.anatomy = None
 
     def take(self, photo: Photo, result: Result) -> None:
         """Replaces the photo, and drops all that belonged to the one before."""

@@ -24,56 +24,19 @@ from qann_core.evaluation.quantizers import at_bytes, quantizers
 from qann_core.metrics import psnr, ssim
 from qann_core.quantization import QuantizedLatents, step_for_levels
 from qann_core.shapes import pyramid_shapes
-from qann_core.wavelet import COLOURS, ORIENTATIONS, WAVELET_LEVELS, Pyramid
+from qann_core.wavelet import Pyramid
 
 from ..choice import codec_of
 from ..compress import Result
 from ..session import Photo, Visit
+from .subbands import SUBBANDS, Subband
 
 ROOM_BYTES = 384 * 1024 * 1024
 """Room for the parts of all visits together; one photo of 0.4 megapixels takes 12 MiB."""
 
 
 @dataclass(frozen=True)
-class Subband:
-    """One plane of the pyramid.
-
-    Attributes:
-        band, channel: where it stands in the pyramid.
-        orientation: LL, or HL (vertical edges), LH (horizontal edges), HH (diagonal detail).
-        colour: Y, C1 or C2.
-        scale: the plane is 1/scale of the image's width and height.
-    """
-
-    band: int
-    channel: int
-    orientation: str
-    colour: str
-    scale: int
-
-    @property
-    def name(self) -> str:
-        """As it is called on the page."""
-        return f"{self.orientation} 1/{self.scale} {self.colour}"
-
-
-def _subbands() -> tuple[Subband, ...]:
-    found = [Subband(0, c, "LL", colour, 2**WAVELET_LEVELS) for c, colour in enumerate(COLOURS)]
-    for band in range(1, WAVELET_LEVELS + 1):
-        for channel in range(len(ORIENTATIONS) * len(COLOURS)):
-            orientation, colour = divmod(channel, len(COLOURS))
-            scale = 2 ** (WAVELET_LEVELS + 1 - band)
-            names = ORIENTATIONS[orientation], COLOURS[colour]
-            found.append(Subband(band, channel, *names, scale))
-    return tuple(found)
-
-
-SUBBANDS = _subbands()
-"""All 39 planes, coarse to fine."""
-
-
-@dataclass(frozen=True)
-class Road:
+class Alternative:
     """One way to have fewer distinct values, on this photo.
 
     Attributes:
@@ -99,7 +62,7 @@ class Anatomy:
     """
 
     PARTS = ("quantized", "data", "restored", "picture_quantized", "picture_restored", "bytes_of",
-             "plain", "told", "roads")  # fmt: skip
+             "plain", "assumed", "alternatives")  # fmt: skip
 
     def __init__(self, photo: Photo, levels: int) -> None:
         self.photo, self.levels, self.model = photo, levels, photo.choice.model
@@ -120,6 +83,11 @@ class Anatomy:
         self.__dict__.setdefault("picture_restored", result.restored)
         if read_header(result.data).coder == "brotli":
             self.__dict__.setdefault("data", result.data)
+
+    @property
+    def key(self) -> str:
+        """Tells apart what a page shows: photo, N and model."""
+        return f"{self.photo.key} {self.levels} {self.model}"
 
     @property
     def codec(self) -> Codec:
@@ -179,12 +147,12 @@ class Anatomy:
         return coefficients(self.photo.pixels)
 
     @cached_property
-    def told(self) -> dict[int, float]:
-        """PSNR in dB by the N that the network was told, as far as it was asked."""
+    def assumed(self) -> dict[int, float]:
+        """PSNR in dB by the N that the network assumes, as far as it was asked."""
         return {self.levels: self.psnr(self.picture_restored)}
 
     @cached_property
-    def roads(self) -> tuple[Road, ...]:
+    def alternatives(self) -> tuple[Alternative, ...]:
         """Uniform, uniform + QANN, and each other quantizer in at most as many bytes."""
         found = [
             ("Uniform", len(self.data), self.picture_quantized),
@@ -195,9 +163,18 @@ class Anatomy:
             label = kind_label(quantizer.name)
             found.append((label, reduced.n_bytes, self.paint(reduced.pyramid)))
         return tuple(
-            Road(label, n_bytes, pixels, self.psnr(pixels), ssim(self.photo.pixels, pixels))
+            Alternative(label, n_bytes, pixels, self.psnr(pixels), ssim(self.photo.pixels, pixels))
             for label, n_bytes, pixels in found
         )
+
+    def coefficients(self, latents: Pyramid) -> Pyramid:
+        """Latents without gains and companding, where the model has them: wavelet coefficients."""
+        bands = getattr(self.codec.vae, "bands", None)
+        if bands is None:
+            return latents
+        with torch.inference_mode():
+            expanded: Pyramid = bands.expand(latents)
+            return expanded
 
     def paint(self, latents: Pyramid) -> np.ndarray:
         """Any latents of this photo's shape to pixels, by the VAE's decoder."""
@@ -207,12 +184,12 @@ class Anatomy:
         """Against the photo, in dB."""
         return psnr(self.photo.pixels, pixels)
 
-    def psnr_told(self, levels: int) -> float:
-        """PSNR in dB when the network is told this N; asked once."""
-        if levels not in self.told:
-            lied = self.codec.restore(self.quantized, told_levels=levels)
-            self.told[levels] = self.psnr(self.paint(lied))
-        return self.told[levels]
+    def psnr_assuming(self, levels: int) -> float:
+        """PSNR in dB when the network assumes this N; computed once."""
+        if levels not in self.assumed:
+            restored = self.codec.restore(self.quantized, told_levels=levels)
+            self.assumed[levels] = self.psnr(self.paint(restored))
+        return self.assumed[levels]
 
     def true(self, subband: Subband) -> np.ndarray:
         """Latents of one subband before reduction, in steps, (h, w)."""
@@ -249,8 +226,8 @@ def _n_bytes(part: Any) -> int:
         return part.nbytes
     if isinstance(part, QuantizedLatents):
         return sum(band.nbytes for band in part.bands)
-    if isinstance(part, tuple) and part and isinstance(part[0], Road):
-        return sum(road.pixels.nbytes for road in part)
+    if isinstance(part, tuple) and part and isinstance(part[0], Alternative):
+        return sum(each.pixels.nbytes for each in part)
     if isinstance(part, tuple):
         return sum(band.numel() * band.element_size() for band in part)
     return len(part) if isinstance(part, bytes) else 0

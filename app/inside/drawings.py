@@ -1,7 +1,8 @@
-"""Charts and maps of the tab "Inside the codec": plain data in, matplotlib Figure out.
+"""Charts and maps of the tab "Inside the codec": plain data in, a Figure or pixels out.
 
-The style is that of ``app.figures``. Figures are 4.8 inches wide, so that their text can still be
-read where a phone shows them 350 pixels wide.
+Charts are 4.8 inches wide, so that their text can still be read where a phone shows them 350
+pixels wide. Their ink is dark on nothing; a dark page inverts them (inside.css). Maps are pixels;
+their scales are text of the page (``plates.scale``).
 """
 
 from __future__ import annotations
@@ -11,16 +12,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colorbar import Colorbar
-from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
-from qann_core.evaluation.charts import INK
-from qann_core.evaluation.charts import plain as plain_axes
-
+INK = "#475569"
 BEFORE, REDUCED, RESTORED = "#0072B2", "#E69F00", "#D55E00"
 _COLOURS = ("#56B4E9", "#D55E00", "#009E73")
 _KINDS = {"general": "#0072B2", "bound": INK, "codec": "#D55E00"}
@@ -33,15 +29,22 @@ def _figure(tall: float) -> Figure:
     return Figure(figsize=(_WIDE, tall), dpi=150, layout="constrained", facecolor="none")
 
 
-def _axes(figure: Figure, *place: int) -> Axes:
-    axes = (
-        figure.add_subplot(*place, facecolor="none")
-        if place
-        else figure.add_subplot(facecolor="none")
-    )
-    plain_axes(axes)
-    axes.tick_params(which="minor", length=0)
+def _axes(figure: Figure) -> Axes:
+    """The one chart style: light grid, no box."""
+    axes = figure.add_subplot(facecolor="none")
+    axes.grid(color=INK, alpha=0.25, lw=0.6)
+    axes.tick_params(which="both", colors=INK, labelsize=10, length=0)
+    for part in (axes.xaxis.label, axes.yaxis.label):
+        part.set_color(INK)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
     return axes
+
+
+def map_pixels(values: np.ndarray, colours: str, low: float, high: float) -> np.ndarray:
+    """(H, W) values as pixels of a colour map that spans ``low`` to ``high``: uint8 (H, W, 3)."""
+    share = np.clip((values - low) / (high - low), 0, 1)
+    return (colormaps[colours](share)[..., :3] * 255).astype(np.uint8)
 
 
 def nested_pixels(magnitudes: np.ndarray, scales: Sequence[int]) -> np.ndarray:
@@ -60,44 +63,26 @@ def nested_pixels(magnitudes: np.ndarray, scales: Sequence[int]) -> np.ndarray:
     return pixels
 
 
-def signed_map(values: np.ndarray, label: str, top: float | None = None) -> Figure:
-    """A picture of signed values: orange below zero, purple above, white at zero."""
-    if top is None:
-        top = max(0.5, float(np.percentile(np.abs(values), 99.5)))
-    return _map(values, label, "PuOr", -top, top)
-
-
-def _map(values: np.ndarray, label: str, colours: str, low: float, high: float) -> Figure:
-    height, width = values.shape
-    figure = _figure(min(_WIDE * height / width, 7.0) + 0.65)
-    axes = figure.add_subplot()
-    picture = axes.imshow(values, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
-    axes.set_axis_off()
-    _bar(figure, picture, label)
-    return figure
-
-
-def _bar(figure: Figure, picture: AxesImage, label: str) -> Colorbar:
-    bar = figure.colorbar(picture, ax=figure.axes, location="bottom", shrink=0.8, aspect=36)
-    bar.set_label(label, color=INK, fontsize=10)
-    bar.ax.tick_params(colors=INK, labelsize=10, length=0)
-    bar.outline.set_visible(False)
-    return bar
-
-
 def grey_pixels(plane: np.ndarray, top: float) -> np.ndarray:
     """A signed plane (H, W) as grey pixels, uint8 (H, W, 3), black at -top and white at top."""
     grey = np.clip(127.5 * (1 + plane / (top or 1.0)), 0, 255).astype(np.uint8)
     return np.repeat(grey[..., None], 3, 2)
 
 
-def heat_map(values: np.ndarray, top: float, label: str) -> Figure:
-    """A picture of values from zero to ``top``, (H, W)."""
-    return _map(values, label, "magma", 0.0, top)
+def tint(share: float) -> tuple[int, int, int]:
+    """A pale blue, the deeper the larger ``share`` (0 to 1) is; black text is read on it."""
+    red, green, blue = (round(255 - share * fall) for fall in (150, 80, 20))
+    return red, green, blue
 
 
-def histogram(before: np.ndarray, reduced: np.ndarray, restored: np.ndarray) -> Figure:
-    """Values of a subband, in steps, before reduction, reduced and restored; around zero."""
+def enlarged(pixels: np.ndarray, side: int = 320) -> np.ndarray:
+    """Small pixels (h, w, 3) repeated until the longest side is about ``side``."""
+    times = max(1, side // max(pixels.shape[:2]))
+    return pixels.repeat(times, 0).repeat(times, 1)
+
+
+def histogram(before: np.ndarray, reduced: np.ndarray) -> Figure:
+    """Values of a subband around zero, in steps, before rounding and after it."""
     reach = 4.5
     edges = np.arange(-reach, reach + 0.01, 0.1)
     figure = _figure(3.3)
@@ -105,18 +90,14 @@ def histogram(before: np.ndarray, reduced: np.ndarray, restored: np.ndarray) -> 
     axes.set_yscale("log")
     levels = np.arange(-4, 5)
     axes.vlines(levels, 0.7, [max(0.7, np.sum(reduced == q)) for q in levels], color=REDUCED,
-                lw=2.2, label="reduced")  # fmt: skip
+                lw=2.2, label="rounded")  # fmt: skip
     axes.minorticks_off()
-    for values, colour, label in (
-        (before, BEFORE, "before"),
-        (restored, RESTORED, "restored"),
-    ):
-        counts = np.histogram(values, edges)[0]
-        axes.stairs(counts, edges, baseline=None, color=colour, lw=1.6, label=label)
+    counts = np.histogram(before, edges)[0]
+    axes.stairs(counts, edges, baseline=None, color=BEFORE, lw=1.6, label="before")
     axes.set(xlim=(-reach, reach), xticks=levels, ylim=(0.7, None))
     axes.set_xlabel("latent, in steps", fontsize=11)
-    axes.set_ylabel("coefficients per 0.1 step", fontsize=11)
-    _legend(figure, axes, 3)
+    axes.set_ylabel("latents per 0.1 step", fontsize=11)
+    _legend(figure, axes, 2)
     return figure
 
 
@@ -130,28 +111,6 @@ def _legend(figure: Figure, axes: Axes, columns: int) -> None:
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False,
                   labelcolor=INK, fontsize=10, handlelength=1.4, columnspacing=1.2)  # fmt: skip
-
-
-def staircase(offset: float) -> Figure:
-    """The mapping from a latent to its integer, with what becomes zero (the dead zone) shaded.
-
-    Args:
-        offset: a magnitude m, in steps, becomes floor(m + offset).
-    """
-    x = np.linspace(-3.5, 3.5, 2801)
-    figure = _figure(3.3)
-    axes = _axes(figure)
-    zone = 1 - offset
-    axes.axvspan(-zone, zone, color=REDUCED, alpha=0.2, lw=0, label=f"becomes 0: ±{zone:.2f}")
-    axes.plot(x, x, "--", color=BEFORE, lw=1.2, label="no rounding")
-    axes.plot(
-        x, np.sign(x) * np.floor(np.abs(x) + offset), color=REDUCED, lw=2.2, label="integer q"
-    )
-    axes.set(xlim=(-3.5, 3.5), ylim=(-3.7, 3.7), xticks=range(-3, 4), yticks=range(-3, 4))
-    axes.set_xlabel("latent, in steps", fontsize=11)
-    axes.set_ylabel("integer kept in the file", fontsize=11)
-    _legend(figure, axes, 3)
-    return figure
 
 
 def errors_in_bin(reduced: np.ndarray, restored: np.ndarray) -> Figure:
@@ -175,47 +134,6 @@ def errors_in_bin(reduced: np.ndarray, restored: np.ndarray) -> Figure:
     return figure
 
 
-def offset_maps(true: np.ndarray, guess: np.ndarray) -> Figure:
-    """Where the true values lie off their bins' centres, and what the network guessed."""
-    figure = _figure(_beside(true) + 1.0)
-    picture = _pair(figure, {"The truth": true, "The guess": guess}, "PuOr", Normalize(-0.6, 0.6))
-    _bar(figure, picture, "offset from the value kept, in steps")
-    return figure
-
-
-def expectation_maps(scale: np.ndarray, magnitude: np.ndarray) -> Figure:
-    """The scale that was expected for each coefficient and the magnitude that came, both (h, w).
-
-    Logarithmic, in steps; zeros are as dark as the smallest scale.
-    """
-    figure = _figure(_beside(scale) + 1.0)
-    ticks = (0.05, 0.15, 0.5, 2)
-    norm = LogNorm(ticks[0], ticks[-1], clip=True)
-    shown = {"Expected scale": scale, "Magnitude that came": np.maximum(magnitude, ticks[0])}
-    picture = _pair(figure, shown, "cividis", norm)
-    bar = _bar(figure, picture, "steps, log scale")
-    bar.minorticks_off()
-    bar.set_ticks(ticks, labels=["≤ 0.05", "0.15", "0.5", "≥ 2"])
-    return figure
-
-
-def _beside(values: np.ndarray) -> float:
-    """Height in inches of one of two maps beside each other."""
-    height, width = values.shape
-    return min(_WIDE / 2 * height / width, 4.0)
-
-
-def _pair(
-    figure: Figure, maps: Mapping[str, np.ndarray], colours: str, norm: Normalize
-) -> AxesImage:
-    for index, (title, values) in enumerate(maps.items(), 1):
-        axes = figure.add_subplot(1, 2, index)
-        picture = axes.imshow(values, cmap=colours, norm=norm, interpolation="nearest")
-        axes.set_title(title, color=INK, fontsize=12)
-        axes.set_axis_off()
-    return picture
-
-
 def bytes_by_scale(names: Sequence[str], parts: np.ndarray, colours: Sequence[str]) -> Figure:
     """Stacked bars: bytes of each scale (rows of ``parts``) by colour (its columns)."""
     figure = _figure(3.1)
@@ -236,23 +154,6 @@ def bytes_by_scale(names: Sequence[str], parts: np.ndarray, colours: Sequence[st
     axes.set_xlabel("bytes in the file", fontsize=11)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     _legend(figure, axes, 3)
-    return figure
-
-
-def symbols(values: np.ndarray, counts: np.ndarray) -> Figure:
-    """How often each integer is coded, on a log scale; the ends count all beyond them."""
-    figure = _figure(3.1)
-    axes = _axes(figure)
-    axes.set_yscale("log")
-    axes.minorticks_off()
-    axes.bar(values, np.maximum(counts, 0.5), bottom=0.5, color=REDUCED, width=0.75)
-    ticks = values[::2]
-    signs = {int(values[0]): "≤", int(values[-1]): "≥"}
-    names = [f"{signs.get(int(tick), '')}{tick}".replace("-", "−") for tick in ticks]
-    axes.set_xticks(ticks, names)
-    axes.set_xlabel("integer", fontsize=11)
-    axes.set_ylabel("how often", fontsize=11)
-    axes.grid(axis="x", visible=False)
     return figure
 
 
@@ -295,31 +196,62 @@ def gains(names: Sequence[str], before: np.ndarray, after: np.ndarray) -> Figure
     return figure
 
 
-def told(psnr: Mapping[int, float], levels: int, quantized: float) -> Figure:
-    """PSNR by the N that the network was told; the true N and no network at all for comparison."""
+def assumed(psnr: Mapping[int, float], levels: int, quantized: float) -> Figure:
+    """PSNR by the N that the network assumes; the true N, and no network, for comparison."""
     figure = _figure(3.1)
     axes = _axes(figure)
     axes.set_xscale("log", base=2)
     axes.axhline(quantized, color=REDUCED, ls="--", lw=1.6, label="no network")
     axes.axvline(levels, color=INK, ls=":", lw=1.4)
     ordered = sorted(psnr)
+    # A collapse would squeeze all the rest together: the axis ends 3 dB under the best.
     bottom = max(min(*psnr.values(), quantized), max(psnr.values()) - 3) - 0.12
-    axes.plot(ordered, [psnr[n] for n in ordered], "o-", color=RESTORED, lw=1.8, ms=6,
+    axes.plot(ordered, [max(psnr[n], bottom) for n in ordered], "o-", color=RESTORED, lw=1.8, ms=6,
               label="restored")  # fmt: skip
-    # A collapse would squeeze all the rest together; its labels stand in rows, not to overlap, and
-    # end at their N, left of where the curve rises, but for the first, which has no room there.
-    for row, n in enumerate(n for n in ordered if psnr[n] < bottom):
-        axes.annotate(f"↓ {psnr[n]:.1f} dB", (n, bottom), (4 if row else -4, 6 + 14 * row),
-                      textcoords="offset points", color=INK, fontsize=10,
-                      ha="right" if row else "left")  # fmt: skip
     axes.set_ylim(bottom, max(*psnr.values(), quantized) + 0.12)
     ticks = [levels / 4, levels / 2, levels, 2 * levels, 4 * levels]
     axes.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlim(levels / 4.5, levels * 4.5)
-    axes.set_xlabel(f"N that the network is told (the true N is {levels})", fontsize=11)
+    axes.set_xlabel(f"assumed N (the true N is {levels})", fontsize=11)
     axes.set_ylabel("PSNR, dB", fontsize=11)
     _legend(figure, axes, 2)
+    return figure
+
+
+def sensitivity(gains: np.ndarray, scales: Sequence[str], colours: Sequence[str]) -> Figure:
+    """The learned gains (levels, orientations, colours): each, and the mean over orientations."""
+    figure = _figure(3.3)
+    axes = _axes(figure)
+    places = np.arange(len(gains))
+    axes.set_yscale("log")
+    for number, (colour, ink) in enumerate(zip(colours, _COLOURS, strict=True)):
+        axes.plot(places, gains[:, :, number].mean(1), "o-", color=ink, lw=2, ms=5, label=colour)
+        axes.plot(places, gains[:, :, number], "_", color=ink, ms=9, alpha=0.7)
+    axes.axhline(1, color=INK, ls=":", lw=1.2)
+    axes.set_xticks(places, scales)
+    ticks = [
+        tick for tick in (0.25, 0.5, 1, 2, 4) if 0.7 * gains.min() <= tick <= 1.4 * gains.max()
+    ]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("scale of the details, coarse to fine", fontsize=11)
+    axes.set_ylabel("gain (no unit)", fontsize=11)
+    _legend(figure, axes, 3)
+    return figure
+
+
+def companding(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """What companding does: the value that is rounded over the scaled latent, for each colour."""
+    figure = _figure(3.3)
+    axes = _axes(figure)
+    for (name, (x, y)), ink in zip(curves.items(), _COLOURS, strict=True):
+        axes.plot(x, y, color=ink, lw=2, label=name)
+        axes.plot(x, x, color=INK, ls=":", lw=1.2)
+    axes.set_xlabel("latent × gain, grey levels", fontsize=11)
+    axes.set_ylabel("value that is rounded, grey levels", fontsize=11)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    _legend(figure, axes, 3)
     return figure
 
 

@@ -1,12 +1,12 @@
-"""Tab "Inside the codec": every stage made visible, on the visitor's photo, at the present N.
+"""Tab "Inside the codec": one article about the visitor's photo at the present N.
 
-Only the stage that is open is computed; what the stages share is made once (``app.anatomy``).
+A part is computed when it comes near the window (``article.js``), and again there when N or the
+photo has changed. What the parts share is made once (``app.inside.anatomy``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,343 +15,184 @@ import gradio as gr
 
 from qann_core.limits import MIN_LEVELS
 
+from .. import elsewhere
 from ..choice import MAX_SLIDER, slider_range, within
-from ..compare.events import OPENING, result_outputs, slide
 from ..compare.layout import CompareTab
 from ..session import Visit
 from ..toasts import toasted
-from . import cards as shown
-from . import plates, words
-from .anatomy import SUBBANDS, Anatomy, anatomy
+from . import cards, plates, restoration, words
+from .anatomy import Anatomy, anatomy
 from .prior import learned_prior
-from .stages import clearest_subband, lies
+from .sensitivity import sensitivity
+from .stages import assumptions
+from .subbands import SUBBANDS
 
-NOTEBOOK = Path(__file__).resolve().parents[2] / "assets" / "tutorial.ipynb"
-_NAMES = [(subband.name, index) for index, subband in enumerate(SUBBANDS)]
-_CLEAREST = -1
-_EVENTS: dict[str, Any] = {
-    "api_visibility": "private",
-    "concurrency_id": "codec",
-    "concurrency_limit": 1,
-    "show_progress": "minimal",
-    "trigger_mode": "always_last",
-}
+_HERE = Path(__file__).resolve().parent
+NOTEBOOK = _HERE.parents[1] / "assets" / "tutorial.ipynb"
+ARTICLE_JS = (_HERE / "article.js").read_text(encoding="utf-8")
+TOY_JS = (_HERE / "toy.js").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One stage: what it reads and writes, and how its outputs come about.
+class Part:
+    """One part of the article.
 
     Attributes:
-        render: the anatomy and the values of ``inputs`` to the values of ``outputs``.
+        name: in the page; its element is ``part-name``.
+        title: for people.
+        render: the anatomy, and what was chosen in the part where it has a ``first`` choice, to
+            HTML.
+        tall: height in CSS pixels that is kept free for it.
+        first: what is chosen at first; None where nothing can be.
+        script: what its element runs when it is loaded.
     """
 
-    inputs: list[Any]
-    outputs: list[Any]
-    render: Callable[..., list[Any]]
+    name: str
+    title: str
+    render: Callable[..., str]
+    tall: int = 420
+    first: Any = None
+    script: str = ARTICLE_JS
 
-    def listener(self, render: Callable[..., Any] | None = None) -> Callable[..., Any]:
-        """A listener for (visit, *inputs), rendering all of it or with ``render``."""
-        chosen = render or self.render
-
-        def listen(visit: Visit, *inputs: Any) -> Any:
-            return chosen(_opened(visit), *inputs)
-
-        return toasted(listen)
+    def shown(self, visit: Visit, *choice: Any) -> str:
+        """The part, marked with what it is of."""
+        opened = _opened(visit)
+        return _marked(opened, self.render(opened, *choice))
 
 
-def _levels(visit: Visit) -> int:
-    """The present N. The slider may lag behind it while the tab is being entered."""
-    _, result = visit.present()
-    return result.levels if visit.wanted is None else visit.wanted
+PARTS = (
+    Part("image", "1 The photo", cards.image, 330),
+    Part("latents", "2 Latents", cards.latents, 620, first=0),
+    Part("sensitivity", "3 What the eye sees", sensitivity, 60),
+    Part("levels", "4 N distinct values", cards.levels, 900, script=ARTICLE_JS + TOY_JS),
+    Part("bytes", "5 Bytes", cards.packed, 460),
+    Part("prior", "6 A coder that learned", learned_prior, 520),
+    Part("restoration", "7 Restoration", restoration.restoration, 1100),
+    Part("attention", "8 Where the network looks", restoration.attention, 560,
+         first=(0.5, 0.5)),
+    Part("synthesis", "9 A picture again", cards.synthesis, 700),
+    Part("alternatives", "10 Other ways to keep few values", cards.alternatives, 420),
+)  # fmt: skip
 
 
 def _opened(visit: Visit) -> Anatomy:
-    return anatomy(visit, _levels(visit))
+    _, result = visit.present()
+    return anatomy(visit, result.levels)
+
+
+def _marked(opened: Anatomy, html: str) -> str:
+    return f'<div data-key="{plates.attribute(opened.key)}">{html}</div>'
 
 
 def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
     """The tab's components and events; ``other`` is the Compare tab, which shares N."""
-    gr.Markdown(words.INTRO, elem_id="inside-intro")
-    with gr.Row(elem_classes="controls"):
-        levels = gr.Slider(
-            MIN_LEVELS, MAX_SLIDER, value=OPENING.levels, step=1,
-            label="N, the number of distinct values", buttons=[], elem_id="inside-levels",
-            scale=4, min_width=280,
-        )  # fmt: skip
+    with gr.Column(elem_id="inside"):
+        with gr.Row(elem_id="inside-top"):
+            now = gr.HTML(elem_id="inside-now", scale=2, min_width=150)
+            levels = gr.Slider(
+                MIN_LEVELS, MAX_SLIDER, step=1, label="N, the number of distinct values",
+                buttons=[], elem_id="inside-levels", scale=3, min_width=190,
+            )  # fmt: skip
+        gr.Markdown(words.INTRO)
+        for part in PARTS:
+            _build_part(visit, part)
+            if part.name == "restoration":
+                _build_assumed(visit)
         gr.DownloadButton(
-            "The same as a notebook", value=str(NOTEBOOK), size="sm", min_width=180,
-            elem_id="notebook",
-        )  # fmt: skip
-    with gr.Tabs(elem_id="stages", overflow_behavior="wrap"):
-        tabs, built = build_stages(visit)
-    _wire(visit, tab, other, levels, tabs, Walk(built))
+            "The same as a notebook", value=str(NOTEBOOK), size="sm", elem_id="notebook"
+        )
+    tab.select(
+        toasted(enter), [visit], [now, levels], queue=False, api_visibility="private",
+        show_progress="hidden",
+    )  # fmt: skip
+    levels.release(
+        toasted(move), [visit, levels, *elsewhere.levels_inputs(other)],
+        [now, *elsewhere.levels_outputs(other)], **elsewhere.EVENT,
+    )  # fmt: skip
 
 
-def build_stages(visit: gr.State) -> tuple[list[gr.Tab], list[Stage]]:
-    """A tab for each stage, in the order of the walk, and what it shows."""
-    tabs: list[gr.Tab] = []
-    built: list[Stage] = []
-    builders = (_image, _latents, _diversity, _brotli, _restoration, _synthesis, _roads)
-    for number, (title, builder) in enumerate(zip(words.STAGES, builders, strict=True)):
-        with gr.Tab(title, id=number, elem_id=f"stage-{number}") as stage_tab:
-            built.append(builder(visit))
-        tabs.append(stage_tab)
-    return tabs, built
-
-
-@dataclass(frozen=True)
-class Walk:
-    """All stages, of which one is open: listeners that draw it."""
-
-    stages: list[Stage]
-
-    @property
-    def inputs(self) -> list[Any]:
-        """What all stages read."""
-        return [component for stage in self.stages for component in stage.inputs]
-
-    @property
-    def outputs(self) -> list[Any]:
-        """What all stages write."""
-        return [component for stage in self.stages for component in stage.outputs]
-
-    def draw(self, visit: Visit, number: int, *values: Any) -> list[Any]:
-        """The open stage's outputs; the others' stay as they are."""
-        update: list[Any] = []
-        for index, stage in enumerate(self.stages):
-            own, values = values[: len(stage.inputs)], values[len(stage.inputs) :]
-            if index == number:
-                update += stage.render(_opened(visit), *own)
-            else:
-                update += [gr.skip()] * len(stage.outputs)
-        return update
-
-    def enter(self, visit: Visit, number: int, *values: Any) -> list[Any]:
-        """The tab was opened: N and photo may have changed meanwhile."""
-        photo, _ = visit.present()
-        low, high = slider_range(photo.choice.model)
-        slider = gr.update(minimum=low, maximum=high, value=_levels(visit))
-        return [slider, *self.draw(visit, number, *values)]
-
-    def choose(self, number: int) -> Callable[..., list[Any]]:
-        """The listener that opens a stage."""
-
-        def chosen(visit: Visit, *values: Any) -> list[Any]:
-            return [number, *self.stages[number].render(_opened(visit), *values)]
-
-        return chosen
-
-    def move(self, visit: Visit, levels: int | None, number: int, *values: Any) -> list[Any]:
-        """N was moved here: the open stage; the Compare tab is to follow."""
-        photo, _ = visit.present()
-        present = _levels(visit)
-        moved = within(levels, present, photo.choice.model)
-        if moved == present:  # the number field reports a release when it is left, too
-            return [gr.skip()] * len(self.outputs)
-        visit.wanted = moved
-        return self.draw(visit, number, *values)
-
-
-def _follow(visit: Visit, *view: Any) -> Any:
-    """The Compare tab at the N that was chosen here."""
+def enter(visit: Visit) -> list[Any]:
+    """The tab was opened: photo, model and N may have changed meanwhile."""
     photo, result = visit.present()
-    wanted, visit.wanted = visit.wanted, None
-    if wanted is None or wanted == result.levels:
-        return gr.skip()
-    choice = photo.choice
-    update = slide(visit, wanted, choice.model, choice.coder, choice.effort > 0, *view)
-    return [*update, wanted]
+    low, high = slider_range(photo.choice.model)
+    return [_now(visit), gr.update(minimum=low, maximum=high, value=result.levels)]
 
 
-def _wire(
-    visit: gr.State, tab: gr.Tab, other: CompareTab, levels: gr.Slider, tabs: list[gr.Tab],
-    walk: Walk,
-) -> None:  # fmt: skip
-    """The open stage follows the tabs and N; N is the Compare tab's too."""
-    present = gr.State(0)
-    inputs, outputs = walk.inputs, walk.outputs
-    tab.select(toasted(walk.enter), [visit, present, *inputs], [levels, *outputs], **_EVENTS)
-    moving = levels.release(
-        toasted(walk.move), [visit, levels, present, *inputs], outputs, **_EVENTS
-    )
-    view = [other.left, other.right, other.show_maps]
-    moving.then(
-        toasted(_follow), [visit, *view], [*result_outputs(other), other.levels],
-        **_EVENTS | {"show_progress": "hidden"},
+def move(visit: Visit, levels: int | None, *view: Any) -> list[Any]:
+    """N was moved here: the small picture shows it, the Compare tab follows, and the parts do."""
+    photo, result = visit.present()
+    moved = within(levels, result.levels, photo.choice.model)
+    update = elsewhere.set_levels(visit, moved, *view)
+    return [_now(visit), *update]
+
+
+def _now(visit: Visit) -> str:
+    _, result = visit.present()
+    return _marked(_opened(visit), cards.now(result))
+
+
+def _build_part(visit: gr.State, part: Part) -> None:
+    gr.HTML(f"<h2>{part.title}</h2>", elem_classes="chapter-title")
+    shown = _element(part.name, part.tall, part.script)
+    if part.first is None:
+        shown.input(toasted(part.shown), [visit], shown, **elsewhere.EVENT)
+        return
+    choice = gr.State(part.first)
+
+    def select(visit: Visit, event: gr.SelectData) -> list[Any]:
+        chosen = _valid(event.index)
+        return [part.shown(visit, chosen), chosen]
+
+    shown.input(toasted(part.shown), [visit, choice], shown, **elsewhere.EVENT)
+    shown.select(toasted(select), [visit], [shown, choice], **elsewhere.EVENT)
+
+
+def _element(name: str, tall: int, script: str) -> gr.HTML:
+    """A part's element, as tall as the part will be: what follows does not come near too early."""
+    return gr.HTML(
+        f"<p class='quiet' style='height:{tall}px'>This part is on its way …</p>", elem_id=f"part-{name}", js_on_load=script,
+        elem_classes="chapter",
     )  # fmt: skip
-    for number, (stage_tab, stage) in enumerate(zip(tabs, walk.stages, strict=True)):
-        stage_tab.select(
-            toasted(walk.choose(number)), [visit, *stage.inputs], [present, *stage.outputs],
-            **_EVENTS,
+
+
+def _valid(chosen: Any) -> Any:
+    """What the browser says was chosen: a subband's number, or a point as shares."""
+    if isinstance(chosen, list | tuple):
+        across, down = (min(max(float(share), 0.0), 1.0) for share in chosen)
+        return across, down
+    return min(max(int(chosen), 0), len(SUBBANDS) - 1)
+
+
+def _build_assumed(visit: gr.State) -> None:
+    """The experiment with a wrong N, which has controls of its own."""
+    gr.HTML("<h2>What if the network assumes a wrong N?</h2>", elem_classes="chapter-title")
+    gr.HTML(plates.text(words.ASSUMED), elem_classes="chapter-text")
+    with gr.Row(elem_classes="controls"):
+        assumed = gr.Slider(
+            2, 4 * MAX_SLIDER, value=24, step=1, label="Assumed N", buttons=[],
+            elem_id="assumed-levels", scale=3, min_width=260,
         )  # fmt: skip
+        every = gr.Button("Try nine values", size="sm", min_width=130, elem_id="assume-nine")
+    shown = _element("assumed", 440, ARTICLE_JS)
 
-
-def _html(name: str, height: int) -> gr.HTML:
-    return gr.HTML(elem_id=name, min_height=height, elem_classes="stage")
-
-
-def _image(visit: gr.State) -> Stage:
-    return Stage([], [_html("stage-image", 420)], lambda opened: [shown.image(opened)])
-
-
-def _brotli(visit: gr.State) -> Stage:
-    head = _html("stage-brotli-head", 110)
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=2, min_width=320):
-            body = _html("stage-brotli", 360)
-        with gr.Column(scale=1, min_width=280):
-            others = _html("packings", 360)
-    prior = _html("prior", 360)
-    _afterwards(visit, body, others, shown.other_packings)
-    _afterwards(visit, body, prior, learned_prior)
-    render = _together(shown.brotli_head, shown.brotli)
-    return Stage([], [head, body], render)
-
-
-def _together(*parts: Callable[[Anatomy], str]) -> Callable[[Anatomy], list[Any]]:
-    return lambda opened: [part(opened) for part in parts]
-
-
-def _afterwards(
-    visit: gr.State, first: gr.HTML, second: gr.HTML,
-    render: Callable[[Anatomy], str],
-) -> None:  # fmt: skip
-    """What takes longer than a stage may: made when the rest of the stage is on screen."""
-
-    def listen(visit: Visit) -> str:
-        return render(_opened(visit))
-
-    first.change(toasted(listen), [visit], second, **_EVENTS)
-
-
-def _synthesis(visit: gr.State) -> Stage:
-    return Stage([], [_html("stage-synthesis", 600)], lambda opened: [shown.synthesis(opened)])
-
-
-def _roads(visit: gr.State) -> Stage:
-    head, body = _html("stage-roads-head", 110), _html("stage-roads", 420)
-    _afterwards(visit, head, body, shown.roads)
-    return Stage([], [head], _together(shown.roads_head))
-
-
-def _latents(visit: gr.State) -> Stage:
-    head = _html("stage-latents", 110)
-    with gr.Row(elem_classes="chooser"):
-        subband = gr.Dropdown(
-            _NAMES, value=0, label="Subband", elem_id="subband", min_width=240,
-            info="Or choose one in the pictures.",
-        )  # fmt: skip
-        facts = gr.HTML(elem_id="subband-facts", min_height=92, scale=3, elem_classes="stage")
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=2, min_width=320):
-            pictures = gr.HTML(
-                elem_id="nested", min_height=300, js_on_load=plates.HOT, elem_classes="stage"
-            )
-        with gr.Column(scale=1, min_width=280):
-            residual = _html("stage-residual", 300)
-
-    def change(opened: Anatomy, index: int) -> list[Any]:
-        chosen = SUBBANDS[index]
-        return [shown.latents_pictures(opened, chosen), shown.latents_facts(opened, chosen)]
-
-    def render(opened: Anatomy, index: int) -> list[Any]:
-        unchanged = [shown.latents_head(opened), shown.latents_residual(opened)]
-        return [*unchanged, *change(opened, index)]
-
-    def select(visit: Visit, choice: gr.SelectData) -> list[Any]:
-        index = min(max(int(choice.index), 0), len(SUBBANDS) - 1)
-        return [*change(_opened(visit), index), index]
-
-    stage = Stage([subband], [head, residual, pictures, facts], render)
-    subband.input(stage.listener(change), [visit, subband], [pictures, facts], **_EVENTS)
-    pictures.select(toasted(select), [visit], [pictures, facts, subband], **_EVENTS)
-    return stage
-
-
-def _diversity(visit: gr.State) -> Stage:
-    head = _html("stage-diversity-head", 110)
-    subband = gr.Dropdown(
-        [("The clearest at this N", _CLEAREST), *_NAMES], value=_CLEAREST, label="Subband",
-        elem_id="diversity-subband",
-    )  # fmt: skip
-    body = _html("stage-diversity", 900)
-
-    def change(opened: Anatomy, index: int) -> str:
-        chosen = clearest_subband(opened) if index == _CLEAREST else SUBBANDS[index]
-        return shown.diversity(opened, chosen)
-
-    def render(opened: Anatomy, index: int) -> list[Any]:
-        with ThreadPoolExecutor(1) as beside:
-            restoring = beside.submit(lambda: opened.restored)
-            head = shown.diversity_head(opened)
-            restoring.result()
-        return [head, change(opened, index)]
-
-    stage = Stage([subband], [head, body], render)
-    subband.input(stage.listener(change), [visit, subband], body, **_EVENTS)
-    return stage
-
-
-def _restoration(visit: gr.State) -> Stage:
-    body = _html("stage-qann", 900)
-    with gr.Row():
-        with gr.Column(min_width=320):
-            gr.HTML(plates.heading("Lie to the network", words.LIE), elem_classes="stage")
-            with gr.Row(elem_classes="controls"):
-                told = gr.Slider(
-                    4, 400, value=96, step=1, label="N that the network is told", buttons=[],
-                    elem_id="told-levels", scale=3, min_width=300,
-                )  # fmt: skip
-                ask = gr.Button("Tell it nine", size="sm", min_width=110, elem_id="tell-nine")
-            lied = _html("lie", 360)
-        with gr.Column(min_width=320):
-            gr.HTML(plates.heading("Attention", words.ATTENTION), elem_classes="stage")
-            with gr.Row():
-                column = gr.Number(-1, label="Column", precision=0, min_width=90, elem_id="column")
-                row = gr.Number(-1, label="Row", precision=0, min_width=90, elem_id="row")
-            seen = gr.HTML(elem_id="attention", min_height=240, js_on_load=plates.POINT)
-
-    def attend(opened: Anatomy, column: int | None, row: int | None) -> list[Any]:
-        height, width = opened.quantized.bands[0].shape[1:]
-        column, row = _position(column, width), _position(row, height)
-        return [shown.attention_picture(opened, column, row), column, row]
-
-    def render(opened: Anatomy) -> list[Any]:
+    def begin(visit: Visit) -> list[Any]:
+        opened = _opened(visit)
         true = opened.levels
         slider = gr.update(minimum=max(2, true // 4), maximum=4 * true, value=true)
-        return [shown.restoration(opened), slider, shown.lie(opened, true)]
+        return [slider, _marked(opened, restoration.assumed(opened, true))]
 
-    def point(visit: Visit, choice: gr.SelectData) -> list[Any]:
+    def assume(visit: Visit, levels: int | None) -> str:
         opened = _opened(visit)
-        height, width = opened.photo.pixels.shape[:2]
-        across, down = (min(max(float(share), 0.0), 1.0) for share in choice.index)
-        return attend(opened, int(across * (width - 1)) // 16, int(down * (height - 1)) // 16)
-
-    def tell(opened: Anatomy, told: int | None) -> str:
         true = opened.levels
-        return shown.lie(opened, true if told is None else min(max(told, 2), 4 * true))
+        wanted = true if levels is None else min(max(levels, 2), 4 * true)
+        return _marked(opened, restoration.assumed(opened, wanted))
 
-    def tell_nine(visit: Visit) -> Iterator[str]:
+    def assume_every(visit: Visit) -> Iterator[str]:
         opened = _opened(visit)
-        for told in lies(opened.levels):
-            opened.psnr_told(told)
-            yield shown.lie(opened, told)
-        yield shown.lie(opened, opened.levels)
+        for levels in assumptions(opened.levels):
+            yield _marked(opened, restoration.assumed(opened, levels))
+        yield _marked(opened, restoration.assumed(opened, opened.levels))
 
-    stage = Stage([], [body, told, lied], render)
-    ask.click(toasted(tell_nine), [visit], lied, **_EVENTS)
-    told.release(stage.listener(tell), [visit, told], lied, **_EVENTS)
-    gr.on(  # at first when the rest of the stage is on screen
-        [body.change, column.input, row.input], stage.listener(attend), [visit, column, row],
-        [seen, column, row], **_EVENTS,
-    )  # fmt: skip
-    seen.select(toasted(point), [visit], [seen, column, row], **_EVENTS)
-    return stage
-
-
-def _position(wanted: int | None, length: int) -> int:
-    """A place in a row of ``length``; where none was chosen yet, one amid the middle window."""
-    if wanted is None or wanted < 0:
-        wanted = length // 2 // 16 * 16 + 8
-    return min(int(wanted), length - 1)
+    shown.input(toasted(begin), [visit], [assumed, shown], **elsewhere.EVENT)
+    assumed.release(toasted(assume), [visit, assumed], shown, **elsewhere.EVENT)
+    every.click(toasted(assume_every), [visit], shown, **elsewhere.EVENT)

@@ -1,4 +1,4 @@
-"""HTML of the tab "Inside the codec": a stage's head, figures with alternative texts, hot pictures.
+"""HTML of the tab "Inside the codec": a part's head, and figures with alternative texts.
 
 Plain data in, text out. A *plate* is a figure with its caption.
 """
@@ -11,44 +11,32 @@ from collections.abc import Iterable
 from html import escape
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from .anatomy import Subband
-from .stages import box_of
+from .subbands import Subband
 from .words import linked
-
-HOT = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-index]');
-  if (button) { trigger('select', { index: Number(button.dataset.index), value: button.title }); }
-});
-"""
-"""What a hot picture's component runs when it is loaded: a button's click becomes a selection."""
-
-POINT = """
-element.addEventListener('click', (event) => {
-  if (event.target.tagName !== 'IMG') { return; }
-  const box = event.target.getBoundingClientRect();
-  const at = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
-  trigger('select', { index: at, value: 'point' });
-});
-"""
-"""The same for a picture in which any point can be chosen, as shares of its width and height."""
 
 
 def head(number: str, meaning: str, text: str) -> str:
-    """A stage's number, with what it counts, and its sentences."""
+    """A part's number, with what it counts, and its sentences."""
     return (
-        f"<div class='stage-head'><p class='stage-number'><b>{escape(number)}</b>"
-        f"<span>{escape(meaning)}</span></p><p class='stage-text'>{linked(text)}</p></div>"
+        f"<div class='part-head'><p class='part-number'><b>{escape(number)}</b> "
+        f"<span>{escape(meaning)}</span></p><p class='part-text'>{linked(text)}</p></div>"
     )
 
 
-def heading(title: str, text: str) -> str:
-    """The title and sentences of a part of a stage."""
-    return f"<h3>{title}</h3><p class='stage-text'>{linked(text)}</p>"
+def text(words: str) -> str:
+    """Sentences, with their sources as links."""
+    return f"<p class='part-text'>{linked(words)}</p>"
+
+
+def attribute(words: str) -> str:
+    """Words as an attribute's value between double quotes."""
+    return escape(words, quote=True)
 
 
 def plates(*figures: str, kind: str = "") -> str:
@@ -60,25 +48,44 @@ def plates(*figures: str, kind: str = "") -> str:
     return f"<div class='plates {kind}'>{''.join(figures)}</div>"
 
 
-def plate(figure: Figure, title: str, alt: str, note: str = "") -> str:
-    """A chart or map with its title, its alternative text and a note under it."""
+def chart(figure: Figure, title: str, alt: str, note: str = "") -> str:
+    """A chart with its title, its alternative text and a note under it."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())
-    return _plate(picture_url(pixels), pixels.shape[1], pixels.shape[0], title, alt, note)
+    return plate(_image(np.asarray(canvas.buffer_rgba()), alt, "chart"), title, note)
 
 
-def picture_plate(pixels: np.ndarray, title: str, alt: str, note: str = "") -> str:
+def picture(pixels: np.ndarray, title: str, alt: str, note: str = "") -> str:
     """Pixels, uint8 (H, W, 3), with title, alternative text and a note."""
-    return _plate(picture_url(pixels), pixels.shape[1], pixels.shape[0], title, alt, note)
+    return plate(_image(pixels, alt), title, note)
 
 
-def _plate(url: str, width: int, height: int, title: str, alt: str, note: str) -> str:
-    caption = f"<span class='quiet'>{note}</span>" if note else ""
+def map_plate(pixels: np.ndarray, title: str, alt: str, legend: str) -> str:
+    """A map with its scale under it."""
+    return plate(_image(pixels, alt) + legend, title)
+
+
+def plate(content: str, title: str, note: str = "") -> str:
+    """Any content, as HTML, with its title and a note."""
+    caption = f"<p class='quiet'>{note}</p>" if note else ""
+    return f"<figure class='plate'><figcaption>{title}</figcaption>{content}{caption}</figure>"
+
+
+def cards(cells: Iterable[tuple[str, str]], label: str) -> str:
+    """Numbers with their meanings, in a row."""
+    shown = "".join(
+        f"<div class='card'><span class='label'>{meaning}</span>"
+        f"<span class='value'>{number}</span></div>"
+        for meaning, number in cells
+    )
+    return f"<div class='cards facts' role='group' aria-label='{label}'>{shown}</div>"
+
+
+def _image(pixels: np.ndarray, alt: str, kind: str = "") -> str:
+    height, width = pixels.shape[:2]
     return (
-        f"<figure class='plate'><figcaption>{title}</figcaption>"
-        f"<img src='{url}' width='{width}' height='{height}' alt=\"{escape(alt, quote=True)}\">"
-        f"{caption}</figure>"
+        f"<img class='{kind}' src='{picture_url(pixels)}' width='{width}' height='{height}' "
+        f'alt="{escape(alt, quote=True)}">'
     )
 
 
@@ -93,42 +100,47 @@ def hot_subbands(
     pixels: np.ndarray, subbands: Iterable[tuple[int, Subband]], chosen: int, alt: str
 ) -> str:
     """The nested picture with a button over each subband, numbered as given."""
-    height, width = pixels.shape[:2]
     buttons = ""
     for index, subband in subbands:
-        left, top, side = (f"{100 * share:.4f}%" for share in box_of(subband))
+        left, top, side = (f"{100 * share:.4f}%" for share in subband.box)
         pressed = "true" if index == chosen else "false"
         buttons += (
             f"<button type='button' data-index='{index}' title='{subband.name}' "
             f"aria-label='Subband {subband.name}' aria-pressed='{pressed}' "
             f"style='left:{left};top:{top};width:{side};height:{side}'></button>"
         )
+    return f"<div class='hot' style='{_fitting(pixels)}'>{_image(pixels, alt)}{buttons}</div>"
+
+
+def hot_point(
+    pixels: np.ndarray, across: float, down: float, size: tuple[int, int], alt: str
+) -> str:
+    """A picture in which a point can be chosen, with a ring at the present one.
+
+    Args:
+        across, down: the point, as shares of width and height.
+        size: the photo's width and height in pixels.
+    """
     return (
-        f"<div class='hot' style='max-width:{_fitting(width, height)}px'>"
-        f"<img src='{picture_url(pixels)}' width='{width}' height='{height}' "
-        f'alt="{escape(alt, quote=True)}">{buttons}</div>'
+        f"<div class='hot point' style='{_fitting(pixels)}' tabindex='0' role='application' "
+        f"aria-label='Choose a point: arrow keys move it' data-across='{across:.5f}' "
+        f"data-down='{down:.5f}' data-width='{size[0]}' data-height='{size[1]}'>"
+        f"{_image(pixels, alt)}<i class='ring' style='left:{100 * across:.2f}%;"
+        f"top:{100 * down:.2f}%'></i></div>"
     )
 
 
-def hot_point(pixels: np.ndarray, across: float, down: float, alt: str) -> str:
-    """A picture in which a point can be chosen, with a ring at the present one."""
+def _fitting(pixels: np.ndarray, tall: int = 560) -> str:
+    """The width at which a picture is at most ``tall`` CSS pixels high."""
     height, width = pixels.shape[:2]
+    return f"max-width:{min(900, round(tall * width / height))}px"
+
+
+def scale(colours: str, marks: Iterable[str], label: str) -> str:
+    """The scale of a map: its colours, what stands at its ends, and the unit."""
+    low, high = marks
+    stops = ", ".join(to_hex(colormaps[colours](share / 8)) for share in range(9))
     return (
-        f"<div class='hot point' style='max-width:{_fitting(width, height)}px'>"
-        f"<img src='{picture_url(pixels)}' width='{width}' height='{height}' "
-        f'alt="{escape(alt, quote=True)}">'
-        f"<span class='ring' style='left:{100 * across:.2f}%;top:{100 * down:.2f}%'></span></div>"
-    )
-
-
-def _fitting(width: int, height: int, tall: int = 560) -> int:
-    """The width in CSS pixels at which a picture is at most ``tall`` high."""
-    return min(900, round(tall * width / height))
-
-
-def scale_legend(low: str, high: str, label: str) -> str:
-    """The colours of the nested picture, from small to large."""
-    return (
-        f"<div class='scale'><span>{low}</span><i role='img' aria-label='dark blue to yellow'></i>"
-        f"<span>{high}</span><span class='quiet'>{label}</span></div>"
+        f"<p class='scale'><span>{low}</span><i style='background:linear-gradient(90deg, {stops})'>"
+        f"</i><span>{high}</span><span class='quiet'>{label}</span></p>"
     )

@@ -1,7 +1,4 @@
-"""Stage 4's second coder in the tab "Inside the codec": the learned prior against Brotli.
-
-Data first, then HTML; it takes longer than the rest of the stage and follows it.
-"""
+"""Part 6 of the tab "Inside the codec": the learned prior against Brotli. Data, then HTML."""
 
 from __future__ import annotations
 
@@ -13,12 +10,12 @@ import numpy as np
 from qann_core.bitstream import HEADER_BYTES
 from qann_core.coding.prior_coder import PriorCoder, predicted_scales
 
-from ..markup import table
+from ..markup import count, per_cent, table
 from . import drawings as drawn
 from . import plates, words
-from .anatomy import SUBBANDS, Anatomy, Subband
-from .cards import SCALE_NAMES, count, per_cent
+from .anatomy import Anatomy
 from .stages import correlation, shrink
+from .subbands import SCALE_NAMES, SUBBANDS, Subband
 
 MAP_SIDE = 384
 """Longest side of a map, in coefficients; larger subbands are averaged down to it."""
@@ -97,29 +94,35 @@ def clearest_expectation(anatomy: Anatomy) -> Expectation:
 
 
 def learned_prior(anatomy: Anatomy) -> str:
-    """Stage 4: the second coder's number, sentences, maps and bytes; one sentence without it."""
+    """The second coder's number, sentences, maps and bytes; one sentence without it."""
     if not anatomy.codec.has_prior:
-        return "<p class='quiet'>This model has no learned prior; Brotli is its only coder.</p>"
+        return plates.text("This model has no learned prior; Brotli is its only coder.")
     found = coders(anatomy)
     comparison = "fewer" if found.saved >= 0 else "more"
     return plates.head(
         f"{per_cent(abs(found.saved))} {comparison}",
-        f"bytes than Brotli for this photo at N = {anatomy.levels}, by the learned prior",
+        f"bytes than Brotli for this photo at N = {anatomy.levels}",
         words.PRIOR,
     ) + plates.plates(_maps(clearest_expectation(anatomy)), _bytes(found))
 
 
 def _maps(found: Expectation) -> str:
+    """Expected scale and magnitude on one logarithmic scale; zeros are darkest."""
     name = found.subband.name
+    low, high = np.log(0.05), np.log(2.0)
+    shown = [
+        plates.picture(
+            drawn.map_pixels(np.log(np.maximum(shrink(values, MAP_SIDE), 0.05)), "cividis", low,
+                             high), title, f"{title}: a map of {name}, brighter for larger.",
+        )
+        for title, values in (("Expected", found.scale), ("What came", found.magnitude))
+    ]  # fmt: skip
     return plates.plate(
-        drawn.expectation_maps(shrink(found.scale, MAP_SIDE), shrink(found.magnitude, MAP_SIDE)),
-        "What the prior expected, and what came",
-        f"Two maps of {name} in the same colours, brighter for larger: the scale that the prior "
-        f"expected for each coefficient, and the magnitude of the integer that came. Their "
-        f"logarithms have the correlation {found.agreement:.2f}.",
-        f"{name}. Left: scale of the distribution that tells how likely zero is, just before the "
-        "coefficient is coded; in a fine pattern, as a quarter of them is coded first and helps to "
-        "expect the next. Right: magnitude of q; zero has the darkest colour.",
+        f"<div class='beside'>{''.join(shown)}</div>"
+        + plates.scale("cividis", ("≤ 0.05", "≥ 2"), "steps, log scale"),
+        f"{name}: what the prior expected, and what came",
+        "Left: the scale of each integer's distribution, just before it is decoded. Right: the "
+        f"integer's magnitude. Correlation of the logarithms: {found.agreement:.2f}.",
     )
 
 
@@ -128,13 +131,12 @@ def _bytes(found: Coders) -> str:
         _row(name, *sizes)
         for name, *sizes in zip(SCALE_NAMES, found.brotli, found.prior, strict=True)
     ]
-    rows.append(_row("Whole payload", found.n_brotli, found.n_prior))
-    shown = table(("Scale", "Brotli", "Prior", "Difference"), rows, "Bytes by scale and coder")
-    return (
-        f"<figure class='plate'><figcaption>Bytes by scale</figcaption>{shown}"
-        "<span class='quiet'>Each coder's payload, shared out by its code lengths and rounded; the "
-        "file's header is the same for both.</span></figure>"
-    )
+    rows.append(_row("All", found.n_brotli, found.n_prior))
+    heads = ("Scale", "Brotli, bytes", "Prior, bytes", "Difference")
+    return plates.plate(
+        table(heads, rows, "Bytes by scale and coder"), "Bytes by scale",
+        "Without the file's header, which is the same for both.",
+    )  # fmt: skip
 
 
 def _row(name: str, brotli: float, prior: float) -> Sequence[str]:

@@ -24,7 +24,8 @@ from qann_core import wavelet
 from qann_core.bitstream import HEADER_BYTES
 from qann_core.coding.prediction import med_residual
 
-from .anatomy import SUBBANDS, Anatomy, Subband, coefficients
+from .anatomy import Anatomy, coefficients
+from .subbands import SUBBANDS, Subband
 
 NESTED_SIDE = 1024
 """Longest side of the nested picture, in pixels; larger photos are averaged down to it."""
@@ -94,14 +95,6 @@ def nested(bands: Sequence[np.ndarray], colour: int) -> np.ndarray:
     return shrink(picture.astype(np.float32), NESTED_SIDE)
 
 
-def box_of(subband: Subband) -> tuple[float, float, float]:
-    """Where a subband lies in the nested picture: left, top and side, as shares of it."""
-    side = 1 / subband.scale
-    left = side if subband.orientation in ("HL", "HH") else 0.0
-    top = side if subband.orientation in ("LH", "HH") else 0.0
-    return left, top, side
-
-
 def magnitudes(anatomy: Anatomy, colour: int, reduced: bool) -> np.ndarray:
     """The nested picture of magnitudes, in the latents' own unit, before or after reduction."""
     if reduced:
@@ -114,7 +107,10 @@ def magnitudes(anatomy: Anatomy, colour: int, reduced: bool) -> np.ndarray:
 def learned_residual(anatomy: Anatomy) -> np.ndarray:
     """What the encoder's network added to the plain wavelet, as a picture: (H, W), grey levels."""
     added = tuple(
-        y - plain for y, plain in zip(anatomy.latents.pyramid, anatomy.plain, strict=True)
+        y - plain
+        for y, plain in zip(
+            anatomy.coefficients(anatomy.latents.pyramid), anatomy.plain, strict=True
+        )
     )
     height, width = anatomy.photo.pixels.shape[:2]
     picture = wavelet.inverse(added)[0, :, :height, :width].mean(0)
@@ -269,13 +265,6 @@ def packings(anatomy: Anatomy) -> list[Packing]:
     return [*general, Packing("zero-order entropy", zero_order_bits(planes) / 8, "bound"), own]
 
 
-def symbol_counts(anatomy: Anatomy, most: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """The integers -most ... most (the ends count all beyond them), and how often each is coded."""
-    flat = np.concatenate([plane.ravel() for plane in coded_planes(anatomy)])
-    counts = np.bincount(np.clip(flat, -most, most) + most, minlength=2 * most + 1)
-    return np.arange(-most, most + 1), counts
-
-
 # Restoration
 
 
@@ -310,9 +299,9 @@ def correction(anatomy: Anatomy) -> np.ndarray:
     return shrink(change.mean(2, dtype=np.float32), NESTED_SIDE)
 
 
-def lies(levels: int) -> list[int]:
-    """The values of N that the network may be told: from N/4 to 4N, true N in the middle."""
-    return [round(levels * 2 ** (quarter / 2)) for quarter in range(-4, 5)]
+def assumptions(levels: int) -> list[int]:
+    """Values of N for the network to assume: from N/4 to 4N, the true N in the middle."""
+    return [max(2, round(levels * 2 ** (quarter / 2))) for quarter in range(-4, 5)]
 
 
 def attention(anatomy: Anatomy, row: int, column: int) -> np.ndarray:
@@ -321,8 +310,8 @@ def attention(anatomy: Anatomy, row: int, column: int) -> np.ndarray:
 
 
 def disagreement(anatomy: Anatomy) -> np.ndarray:
-    """Variance between the roads' pictures at each pixel, (H, W)."""
-    pictures = np.stack([road.pixels for road in anatomy.roads]).astype(np.float32)
+    """Variance between the alternatives' pictures at each pixel, (H, W)."""
+    pictures = np.stack([each.pixels for each in anatomy.alternatives]).astype(np.float32)
     return pictures.var(0).sum(2)
 
 
@@ -332,7 +321,7 @@ def disagreement(anatomy: Anatomy) -> np.ndarray:
 def without_decoder_network(anatomy: Anatomy) -> np.ndarray:
     """The restored latents through the plain inverse wavelet, uint8 (H, W, 3)."""
     height, width = anatomy.photo.pixels.shape[:2]
-    image = wavelet.inverse(anatomy.restored)[0, :, :height, :width]
+    image = wavelet.inverse(anatomy.coefficients(anatomy.restored))[0, :, :height, :width]
     return image.add(127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
 
 
@@ -342,3 +331,22 @@ def shrink(plane: np.ndarray, longest: int) -> np.ndarray:
         return plane
     size = tuple(max(1, side * longest // max(plane.shape)) for side in plane.shape[::-1])
     return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX))
+
+
+# The toy
+
+
+def pixel_rows(pixels: np.ndarray, count: int = 5, length: int = 16) -> list[list[int]]:
+    """Rows of neighbouring pixels' brightness, 0 to 255, where it varies: the busiest first.
+
+    One row at most from each part of the photo; fewer where it is small, none shorter.
+    """
+    grey = np.pad(pixels.mean(2), ((0, 0), (0, max(0, length - pixels.shape[1]))), mode="edge")
+    height, width = grey.shape
+    blocks = grey[:, : width // length * length].reshape(height, -1, length)
+    busy = blocks.std(2)
+    found = []
+    for rows in np.array_split(np.arange(height), min(count, height)):
+        row, block = np.unravel_index(int(np.argmax(busy[rows])), busy[rows].shape)
+        found.append((busy[rows[row], block], blocks[rows[row], block].round().astype(int)))
+    return [row.tolist() for _, row in sorted(found, key=lambda entry: -entry[0])]

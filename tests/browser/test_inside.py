@@ -1,4 +1,4 @@
-"""The tab "Inside the codec" in a real browser: every stage, N, the lie, the notebook."""
+"""The tab "Inside the codec" in a real browser: the article, N, the toy, the wrong N, attention."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = {
-    "1 Image": "#stage-image",
-    "2 Latents": "#nested",
-    "3 Diversity": "#stage-diversity",
-    "4 Brotli": "#stage-brotli",
-    "5 QANN": "#attention",
-    "6 Image again": "#stage-synthesis",
-    "Three roads": "#stage-roads",
-}
+PARTS = ("image", "latents", "levels", "bytes", "prior", "restoration", "assumed", "attention",
+         "synthesis", "alternatives")  # fmt: skip
+
+pytestmark = pytest.mark.browser
 
 
 def inside(open_page, photo: Path, *size: int):
@@ -25,24 +20,19 @@ def inside(open_page, photo: Path, *size: int):
     page.set_input_files("#upload input[type=file]", photo)
     page.wait_for_selector("#source :text('leaves')")
     page.get_by_role("tab", name="Inside the codec").click()
-    page.wait_for_selector("#stage-image img")
+    page.wait_for_selector("#part-image img")
     return page
 
 
-def open_stage(page, title: str) -> str:
-    """Opens a stage; returns its first picture's address."""
-    page.get_by_role("tab", name=title, exact=True).click()
-    picture = page.locator(f"{STAGES[title]} img").first
-    picture.wait_for()
-    return picture.get_attribute("src")
-
-
-def wait_for_another(page, selector: str, old: str) -> None:
+def scroll_to(page, name: str):
+    """Scrolls to a part and waits until it is of the present N."""
+    page.locator(f"#part-{name}").scroll_into_view_if_needed()
     page.wait_for_function(
-        "([selector, old]) => { const image = document.querySelector(selector);"
-        " return image && image.getAttribute('src') !== old; }",
-        arg=[f"{selector} img", old],
+        "(name) => document.querySelector(`#part-${name} [data-key]`)?.dataset.key"
+        " === document.querySelector('#inside-now [data-key]')?.dataset.key",
+        arg=name,
     )
+    return page.locator(f"#part-{name}")
 
 
 def type_number(page, selector: str, value: int) -> None:
@@ -51,108 +41,123 @@ def type_number(page, selector: str, value: int) -> None:
     number.press("Enter")
 
 
-def test_every_stage_opens_with_described_pictures(open_page, photo):
+def present_levels(page) -> int:
+    return int(page.locator("#inside-levels input[type=number]").input_value())
+
+
+def test_parts_are_made_when_they_are_scrolled_to_and_described(open_page, photo):
     page = inside(open_page, photo)
-    assert page.locator("#stage-brotli img").count() == 0  # nobody opened it yet
-    for title, selector in STAGES.items():
-        open_stage(page, title)
-        images = page.locator(f"{selector} img")
+    assert page.locator("#part-alternatives img").count() == 0  # nobody came near it yet
+    for name in PARTS:
+        part = scroll_to(page, name)
+        images = part.locator("img")
+        assert images.count() > 0
         for index in range(images.count()):
             assert len(images.nth(index).get_attribute("alt")) > 8
-    for link in page.locator(".stage-text a").all():
+    for link in page.locator(".part-text a").all():
         assert link.get_attribute("href").startswith("https://")
 
 
-@pytest.mark.parametrize("title", ["3 Diversity", "4 Brotli", "6 Image again"])
-def test_a_stage_follows_n_and_so_does_the_compare_tab(open_page, photo, title):
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+def test_n_and_the_small_picture_stay_in_view(open_page, photo, size):
+    page = inside(open_page, photo, *size)
+    scroll_to(page, "bytes")
+    for selector in ("#inside-now img", "#inside-levels input[type=range]"):
+        box = page.locator(selector).bounding_box()
+        assert 0 <= box["y"] < 0.25 * size[1], selector
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_the_part_in_view_and_the_compare_tab_follow_n(open_page, photo):
     page = inside(open_page, photo)
-    before = open_stage(page, title)
+    part = scroll_to(page, "bytes")
+    before = part.locator("img").first.get_attribute("src")
     type_number(page, "#inside-levels", 60)
-    wait_for_another(page, STAGES[title], before)
+    page.wait_for_selector("#inside-now :text('N = 60')")
+    scroll_to(page, "bytes")
+    assert part.locator("img").first.get_attribute("src") != before
     page.get_by_role("tab", name="Compare").click()
     page.wait_for_selector("#verdict .cards[data-levels='60']")
     assert page.locator("#levels input[type=number]").input_value() == "60"
     type_number(page, "#levels", 90)
     page.wait_for_selector("#verdict .cards[data-levels='90']")
     page.get_by_role("tab", name="Inside the codec").click()
-    page.wait_for_function(
-        "document.querySelector('#inside-levels input[type=number]').value == 90"
-    )
+    page.wait_for_selector("#inside-now :text('N = 90')")
+    assert present_levels(page) == 90
 
 
-def test_a_stage_clicked_while_the_tab_is_entered_is_of_the_present_n(open_page, photo):
+def test_the_toy_follows_n_without_the_server(open_page, photo):
     page = inside(open_page, photo)
-    before = open_stage(page, "3 Diversity")
-    open_stage(page, "1 Image")
-    page.get_by_role("tab", name="Compare").click()
-    type_number(page, "#levels", 60)
-    page.wait_for_selector("#verdict .cards[data-levels='60']")
-    held = []  # the answers, so that the tab's own slider does not follow N yet
-    page.route("**/queue/data**", lambda route: held.append(route))
-    for name in ("Inside the codec", "3 Diversity"):
-        with page.expect_request("**/queue/join**"):
-            page.get_by_role("tab", name=name, exact=True).click()
-    for route in held:
-        route.continue_()
-    wait_for_another(page, STAGES["3 Diversity"], before)
-    page.wait_for_function(
-        "document.querySelector('#inside-levels input[type=number]').value == 60"
-    )
+    part = scroll_to(page, "levels")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    def cells(name: str) -> list[str]:
+        return part.locator(f"[data-row={name}] td").all_inner_texts()
+
+    def drag(levels: int) -> None:
+        page.evaluate(
+            "(value) => { const range = document.querySelector('#inside-levels input[type=range]');"
+            " range.value = value; range.dispatchEvent(new Event('input', {bubbles: true})); }",
+            levels,
+        )
+        page.wait_for_selector(f".toy[data-shown='{levels}']")
+
+    pixels = cells("pixels")
+    assert len(pixels) == 16
+    drag(400)
+    fine = part.locator("[data-say=error]").inner_text(), cells("integers")
+    assert all(abs(int(a) - int(b)) <= 6 for a, b in zip(pixels, cells("back"), strict=True))
+    drag(24)
+    coarse = part.locator("[data-say=error]").inner_text(), cells("integers")
+    assert coarse[1].count("0") > fine[1].count("0")
+    assert float(coarse[0].split()[0]) > float(fine[0].split()[0]) and "grey levels" in coarse[0]
+    assert "44.3 grey levels" in part.locator("[data-say=step]").inner_text()  # 1020 / 23
+    part.locator("[data-another]").click()
+    assert cells("pixels") != pixels
+    assert asked == []
 
 
-def test_the_prior_follows_brotli_and_n(open_page, photo):
+def test_the_prior_follows_brotli(open_page, photo):
     page = inside(open_page, photo)
-    assert page.locator("#prior img").count() == 0
-    open_stage(page, "4 Brotli")
-    picture = page.locator("#prior img")
-    picture.wait_for()
-    assert "expected" in picture.get_attribute("alt")
-    assert page.locator("#prior tbody tr").count() == 6
-    old = picture.get_attribute("src")
-    type_number(page, "#inside-levels", 60)
-    wait_for_another(page, "#prior", old)
-    assert "at N = 60" in page.locator("#prior .stage-number").inner_text()
+    part = scroll_to(page, "prior")
+    assert part.locator("tbody tr").count() == 6
+    assert f"at N = {present_levels(page)}" in part.locator(".part-number").inner_text()
 
 
 def test_a_subband_is_chosen_in_the_picture_and_by_keyboard(open_page, photo):
     page = inside(open_page, photo)
-    open_stage(page, "2 Latents")
-    page.locator("#nested button[title='HH 1/4 Y']").first.click()
-    page.wait_for_selector("#subband-facts [aria-label='Subband HH 1/4 Y']")
-    button = page.locator("#nested button[title='HL 1/2 Y']").first
-    button.press("Enter")
-    page.wait_for_selector("#subband-facts [aria-label='Subband HL 1/2 Y']")
-    assert page.locator("#subband input").input_value() == "HL 1/2 Y"
-    page.locator("#subband input").fill("LL 1/16 C2")
-    page.locator("#subband input").press("Enter")
-    page.wait_for_selector("#subband-facts [aria-label='Subband LL 1/16 C2']")
+    part = scroll_to(page, "latents")
+    part.locator("button[title='HH 1/4 Y']").first.click()
+    part.locator("[aria-label='Subband HH 1/4 Y'][role=group]").wait_for()
+    part.locator("button[title='HL 1/2 Y']").first.press("Enter")
+    part.locator("[aria-label='Subband HL 1/2 Y'][role=group]").wait_for()
+    part.locator(".chips button", has_text="C2").press("Enter")
+    part.locator("[aria-label='Subband HL 1/2 C2'][role=group]").wait_for()
 
 
-def test_a_lie_lowers_the_psnr(open_page, photo):
+def test_a_wrong_n_lowers_the_psnr(open_page, photo):
     page = inside(open_page, photo)
-    open_stage(page, "5 QANN")
-    levels = int(page.locator("#inside-levels input[type=number]").input_value())
-    page.wait_for_selector(f"#lie [data-told='{levels}']")
-    psnr = "Number(document.querySelector('#lie [data-psnr]').dataset.psnr)"
+    part = scroll_to(page, "assumed")
+    levels = present_levels(page)
+    part.locator(f"[data-assumed='{levels}']").wait_for()
+    psnr = "Number(document.querySelector('#part-assumed [data-psnr]').dataset.psnr)"
     truth = page.evaluate(psnr)
-    told = levels // 4
-    type_number(page, "#told-levels", told)
-    page.wait_for_selector(f"#lie [data-told='{told}']")
+    type_number(page, "#assumed-levels", levels // 4)
+    part.locator(f"[data-assumed='{levels // 4}']").wait_for()
     assert page.evaluate(psnr) < truth - 0.05
-    assert f"{truth:.2f} dB" in page.locator("#lie").inner_text()
+    assert f"{truth:.2f} dB" in part.inner_text()
 
 
-def test_attention_follows_a_click_and_numbers(open_page, photo):
+def test_attention_follows_a_click_and_the_keyboard(open_page, photo):
     page = inside(open_page, photo)
-    old = open_stage(page, "5 QANN")
-    box = page.locator("#attention img").bounding_box()
-    page.locator("#attention img").click(position={"x": 3, "y": box["height"] - 3})
-    wait_for_another(page, "#attention", old)
-    assert page.locator("#column input").input_value() == "0"
-    assert page.locator("#row input").input_value() == "11"
-    old = page.locator("#attention img").get_attribute("src")
-    page.locator("#column input").fill("9")
-    wait_for_another(page, "#attention", old)
+    part = scroll_to(page, "attention")
+    picture = part.locator(".point")
+    box = picture.bounding_box()
+    picture.click(position={"x": 3, "y": box["height"] - 3})
+    part.locator("[data-place='0 11']").wait_for()
+    part.locator(".point").press("ArrowRight")
+    part.locator("[data-place='1 11']").wait_for()
 
 
 def test_the_notebook_downloads(open_page, photo):
@@ -162,11 +167,3 @@ def test_the_notebook_downloads(open_page, photo):
     assert event.value.suggested_filename == "tutorial.ipynb"
     stored = json.loads((ROOT / "assets" / "tutorial.ipynb").read_text(encoding="utf-8"))
     assert json.loads(Path(event.value.path()).read_text(encoding="utf-8")) == stored
-
-
-def test_phone_shows_every_stage_without_scrolling_sideways(open_page, photo):
-    page = inside(open_page, photo, 390, 844)
-    for title in STAGES:
-        open_stage(page, title)
-        page.wait_for_timeout(200)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, title
