@@ -149,10 +149,8 @@ def _build_part(visit: gr.State, part: Part) -> None:
 
 def _element(name: str, tall: int, script: str) -> gr.HTML:
     """A part's element, as tall as the part will be: what follows does not come near too early."""
-    return gr.HTML(
-        f"<p class='quiet' style='height:{tall}px'>This part is on its way …</p>", elem_id=f"part-{name}", js_on_load=script,
-        elem_classes="chapter",
-    )  # fmt: skip
+    waiting = f"<p class='quiet' style='height:{tall}px'>This part is on its way …</p>"
+    return gr.HTML(waiting, elem_id=f"part-{name}", js_on_load=script, elem_classes="chapter")
 
 
 def _valid(chosen: Any) -> Any:
