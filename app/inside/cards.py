@@ -133,12 +133,12 @@ def _residual(anatomy: Anatomy) -> str:
 def levels(anatomy: Anatomy) -> str:
     """What N means: the toy, and one subband's values before and after rounding."""
     before, after = stages.distinct_values(anatomy)
-    zeros = np.mean([np.mean(anatomy.integers(s) == 0) for s in SUBBANDS[3:]])
+    details = np.concatenate([band.ravel() for band in anatomy.quantized.bands[1:]])
     return (
         plates.head(
             f"{count(before)} → {count(after)}",
-            f"distinct values in all latents; {per_cent(float(zeros))} of the details' subbands "
-            "are zeros, on average", words.LEVELS,
+            f"distinct values; {per_cent(float(np.mean(details == 0)))} of the details are zeros",
+            words.LEVELS,
         )
         + _toy(anatomy)
         + plates.plates(plates.chart(
