@@ -211,9 +211,10 @@ Task = Compression | Decompression
 
 def digest(task: Task) -> str:
     """8 hexadecimal digits that name all options of a task and the weights it is told to use."""
-    from ..models import bundled_models
+    from ..models import bundled_models, resolve_folder
 
-    ids = [info.id for info in bundled_models() if info.name == task.model]
+    name = resolve_folder(task.model).name if task.model is not None else None
+    ids = [info.id for info in bundled_models() if info.name == name]
     said = {"task": task.verb, **asdict(task), "ids": ids}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:8]
 
