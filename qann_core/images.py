@@ -8,7 +8,7 @@ short sentence.
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,13 +128,16 @@ def write_image(path: str | Path, pixels: np.ndarray, force: bool = False) -> No
     write_bytes_atomically(path, encode_image(path, pixels), force)
 
 
-def encode_image(path: str | Path, pixels: np.ndarray) -> bytes:
+def encode_image(
+    path: str | Path, pixels: np.ndarray, metadata: Mapping[str, Any] | None = None
+) -> bytes:
     """The content of an image file; the extension of its ``path`` chooses the format.
 
     PNG, BMP, TIFF and WebP are written losslessly, JPEG and AVIF at quality 95, 4:4:4.
 
     Args:
         pixels: uint8 (H, W, 3).
+        metadata: what ``metadata.save_options`` gives.
 
     Raises:
         ImageError: when the pixels are not valid or too large for the format.
@@ -146,7 +149,7 @@ def encode_image(path: str | Path, pixels: np.ndarray) -> bytes:
         raise ParameterError(f"{path} must end in one of {', '.join(_SAVE_OPTIONS)}.")
     buffer = io.BytesIO()
     try:
-        Image.fromarray(pixels).save(buffer, **options)
+        Image.fromarray(pixels).save(buffer, **options, **(metadata or {}))
     except (OSError, ValueError) as error:
         height, width = pixels.shape[:2]
         raise ImageError(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from .isobmff import brands
 
@@ -18,6 +19,10 @@ _TIFF_TAGS = frozenset((0x8769, 0x8825, 0x010F, 0x0110, 0x013B, 0x8298))
 """Of TIFF's own tags, those that belong to EXIF: its pointers, camera, author and rights."""
 
 _GAIN_MAPS = (b"hdrgm:", b"HDRGainMap", b"hdrgainmap")
+_LIMIT = 1 << 24
+_JPEG_LIMIT = 65533 - 2 - len(b"http://ns.adobe.com/xap/1.0/\0")
+"""Longest EXIF data and XMP packet that are written, in bytes; JPEG has one segment for each."""
+
 _HEAD = 1 << 20
 """Bytes of an AVIF or HEIF file that are searched for the mark of a gain map."""
 
@@ -60,6 +65,32 @@ def not_kept(names: Iterable[str]) -> str:
     found = set(names)
     listed = [name for name in order if name in found]
     return f"Not kept: {', '.join(listed)}." if listed else ""
+
+
+def save_options(extension: str, exif: bytes, xmp: bytes) -> tuple[dict[str, Any], list[str]]:
+    """How Pillow is told to write metadata into a file of this extension, in lower case.
+
+    Returns:
+        Options of ``Image.save``, and the names of what the format cannot hold.
+    """
+    limit = {".jpg": _JPEG_LIMIT, ".jpeg": _JPEG_LIMIT, ".png": _LIMIT, ".webp": _LIMIT}
+    longest = (limit | {".avif": _LIMIT}).get(extension, 0)
+    options: dict[str, Any] = {}
+    lost = []
+    for name, data in (("EXIF", exif), ("XMP", xmp)):
+        if len(data) > longest:
+            lost.append(name)
+        elif not data:
+            continue
+        elif name == "EXIF":
+            options["exif"] = b"Exif\0\0" + data
+        elif extension == ".png":
+            text = PngInfo()
+            text.add_itxt("XML:com.adobe.xmp", data.decode("utf-8", "replace"))
+            options["pnginfo"] = text
+        else:
+            options["xmp"] = data
+    return options, lost
 
 
 def _exif(image: Image.Image) -> tuple[bytes, bool]:

@@ -32,6 +32,7 @@ class Record:
         measures: quality of the decoded image, by the measure's name.
         seconds: that the worker took, reading and writing included.
         notices: short sentences on what was changed on the way.
+        not_kept: names of metadata that the output does not hold.
         error: one sentence where nothing was made.
     """
 
@@ -48,6 +49,7 @@ class Record:
     measures: dict[str, float | None] | None = None
     seconds: float = 0.0
     notices: tuple[str, ...] = ()
+    not_kept: tuple[str, ...] = ()
     error: str | None = None
 
     def to_line(self) -> str:
@@ -141,7 +143,8 @@ def _record(line: bytes) -> Record | None:
     """The record in a line, or None where it was cut short or is of another version."""
     try:
         said: dict[str, Any] = json.loads(line)
-        said["notices"] = tuple(said.get("notices", ()))
+        for name in ("notices", "not_kept"):
+            said[name] = tuple(said.get(name, ()))
         return Record(**{key: value for key, value in said.items() if key in _FIELDS})
     except (ValueError, TypeError, AttributeError):
         return None

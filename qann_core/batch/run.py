@@ -23,6 +23,7 @@ class Summary:
         done: how many were done now; ``failed`` names the others, with a sentence each.
         bytes_in, bytes_out, pixels: of those that were done now.
         notices: what was changed on the way, and in how many files.
+        not_kept: names of metadata that some outputs do not hold.
     """
 
     files: int
@@ -33,6 +34,7 @@ class Summary:
     pixels: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
     notices: Counter[str] = field(default_factory=Counter)
+    not_kept: set[str] = field(default_factory=set)
 
     def add(self, record: Record) -> None:
         """Counts one more file."""
@@ -44,6 +46,7 @@ class Summary:
         self.bytes_out += record.bytes_out or 0
         self.pixels += record.pixels
         self.notices.update(record.notices)
+        self.not_kept.update(record.not_kept)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -23,6 +24,8 @@ from ..limits import (
     MIN_LEVELS,
     MIN_TENSOR_LEVELS,
 )
+from ..metadata import Metadata, save_options
+from ..metadata_chunk import MAX_BYTES, Kept, attach, detach
 from .manifest import Record
 from .store import Entry, Store
 
@@ -58,6 +61,7 @@ class Compression:
     Attributes:
         model, coder, effort: as for ``load_codec`` and ``Codec.pack``.
         bpp, psnr: targets, see ``search``.
+        keep_metadata: keep EXIF and XMP in the file (``metadata_chunk``).
         measures: of ``MEASURES``, taken of the decoded image.
     """
 
@@ -67,6 +71,7 @@ class Compression:
     bpp: float | None = None
     psnr: float | None = None
     effort: int = 0
+    keep_metadata: bool = False
     measures: tuple[str, ...] = ()
 
     verb: ClassVar[str] = "compress"
@@ -125,7 +130,19 @@ class Compression:
             facts["notices"] += ("This model has no restoration network.",)
         if self.measures:
             facts["measures"] = _measure(self.measures, codec, data, loaded.pixels)
-        return Result(data, facts)
+        kept = self._kept(loaded.metadata)
+        names = {"EXIF": kept.exif, "XMP": kept.xmp}
+        facts["not_kept"] = tuple(n for n in loaded.metadata.names if not names.get(n))
+        return Result(attach(data, kept), facts)
+
+    def _kept(self, metadata: Metadata) -> Kept:
+        """What of an image's metadata goes into the file."""
+        if not self.keep_metadata:
+            return Kept()
+        # The pixels are upright, whatever the packet says.
+        xmp = re.sub(rb"(tiff:Orientation(?:=[\"']|>))\d", rb"\g<1>1", metadata.xmp)
+        exif = metadata.exif
+        return Kept(exif if len(exif) <= MAX_BYTES else b"", xmp if len(xmp) <= MAX_BYTES else b"")
 
     def _pack(self, codec: AnyCodec, latents: Any, pixels: np.ndarray) -> tuple[bytes, int]:
         from ..search import levels_for_bpp, levels_for_psnr
@@ -203,7 +220,10 @@ class Decompression:
         pixels = codec.decode(codec.unpack(packed), self.restore)
         facts: dict[str, Any] = {"width": header.width, "height": header.height}
         facts |= {"levels": header.levels, "bpp": round(header.bits_per_pixel, 5)}
-        return Result(encode_image(output, pixels), facts)
+        _, kept = detach(packed)
+        options, lost = save_options(Path(output).suffix.lower(), kept.exif, kept.xmp)
+        facts["not_kept"] = tuple(lost)
+        return Result(encode_image(output, pixels, options), facts)
 
 
 Task = Compression | Decompression

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ParameterError, one_line
+from ..metadata import not_kept
 
 if TYPE_CHECKING:
     from ..batch import Compression, Decompression, Summary
@@ -72,6 +73,8 @@ def run_folder(task: Compression | Decompression, options: argparse.Namespace) -
 def _tell(summary: Summary, verb: str, seconds: float) -> None:
     for notice, count in summary.notices.most_common():
         print(f"note: {notice} ({_files(count)})", file=sys.stderr)
+    if summary.not_kept:
+        print(f"note: {not_kept(summary.not_kept)}", file=sys.stderr)
     for path, error in summary.failed[:_NAMED]:
         print(f"qann: {one_line(path)}: {one_line(error)}", file=sys.stderr)
     if len(summary.failed) > _NAMED:

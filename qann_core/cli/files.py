@@ -58,6 +58,11 @@ def _add_compress(commands: argparse._SubParsersAction) -> None:
         " any other, each pass taking the time of three or four decodings; default 0, try 4",
     )
     add_coder(parser)
+    parser.add_argument(
+        "--keep-metadata",
+        action="store_true",
+        help="keep EXIF and XMP; decompress puts them into PNG, JPEG, WebP and AVIF files",
+    )
     add_common(parser)
     batch = add_batch(parser)
     batch.add_argument(
@@ -107,6 +112,7 @@ def _compress(options: argparse.Namespace) -> int:
         bpp=options.bpp,
         psnr=options.psnr,
         effort=options.effort,
+        keep_metadata=options.keep_metadata,
         measures=tuple(options.measure),
     )
     if is_batch(options):
@@ -137,6 +143,7 @@ def _run_file(
 ) -> dict[str, Any] | None:
     """Does one file; returns what to say about it, None where the output takes that place."""
     from ..files import check_target, write_bytes_atomically
+    from ..metadata import not_kept
 
     task.check()
     to_stdout = options.output == "-"
@@ -153,6 +160,8 @@ def _run_file(
     result = task.run(source, output)
     for notice in result.facts.get("notices", ()):
         print(f"note: {notice}", file=sys.stderr)
+    if result.facts["not_kept"]:
+        print(f"note: {not_kept(result.facts['not_kept'])}", file=sys.stderr)
     if to_stdout:
         sys.stdout.buffer.write(result.data)
         sys.stdout.buffer.flush()
@@ -176,6 +185,8 @@ def _info(options: argparse.Namespace) -> None:
     print(f"image        {header.width} x {header.height} pixels")
     print(f"levels N     {header.levels}")
     print(f"size         {header.total_bytes} bytes, {header.bits_per_pixel:.3f} bits per pixel")
+    if header.metadata_bytes:
+        print(f"metadata     {header.metadata_bytes} bytes besides")
     print(f"coder        {header.coder}")
     print(f"model        {header.model_id} ({facts['model'] or 'not installed'})")
     print(f"container    version {header.version}")

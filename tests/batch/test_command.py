@@ -83,3 +83,47 @@ def test_standard_input_refused(tmp_path: Path) -> None:
         assert done.stderr.startswith(b"qann: ")
         assert done.stderr.count(b"\n") == 1
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("extension", ["png", "jpg", "avif", "webp"])
+def test_metadata_survive_when_asked(
+    tmp_path: Path, photo: np.ndarray, extension: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There and back through a file that lies on its side: the picture comes back upright, and
+    nothing in the metadata turns it again."""
+    source, packed = tmp_path / "a.jpg", tmp_path / "a.qann"
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "A camera", 6
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6">title</a></x:xmpmeta>'
+    Image.fromarray(photo[:48, :64]).save(source, exif=exif, xmp=xmp)
+    assert run("compress", source, packed, "--keep-metadata") == 0
+    assert "Not kept" not in capsys.readouterr().err
+    assert run("info", packed) == 0
+    assert "container    version 2" in capsys.readouterr().out
+    output = tmp_path / f"back.{extension}"
+    assert run("decompress", packed, output) == 0
+    with Image.open(output) as image:
+        assert image.size == (48, 64)
+        assert image.getexif()[0x010F] == "A camera"
+        assert image.getexif().get(0x0112, 1) == 1
+        image.load()
+        kept = image.info["xmp"]
+    assert (kept if isinstance(kept, bytes) else kept.encode()) == xmp.replace(b'"6"', b'"1"')
+
+
+def test_what_is_dropped_is_said_once(
+    tmp_path: Path, photo: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[0x010F] = "A camera"
+    for name in ("a.jpg", "b.jpg"):
+        Image.fromarray(photo[:48, :64]).save(folder / name, exif=exif)
+    assert run("compress", folder, tmp_path / "out", "--workers", 1) == 0
+    assert capsys.readouterr().err.count("Not kept: EXIF.") == 1
+    assert (tmp_path / "out" / "a.jpg.qann").read_bytes()[4] == 1
+    assert run("compress", folder / "a.jpg", tmp_path / "a.qann", "--keep-metadata") == 0
+    assert capsys.readouterr().err == ""
+    assert run("decompress", tmp_path / "a.qann", tmp_path / "a.bmp") == 0
+    assert "Not kept: EXIF." in capsys.readouterr().err
