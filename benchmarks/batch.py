@@ -30,7 +30,7 @@ from qann_core.batch import Compression, Store, run_batch
 from qann_core.batch.manifest import Manifest, Record
 from qann_core.batch.pools import LocalPool, Lost, Pool, cores, results
 from qann_core.batch.tasks import Job, Work
-from qann_core.benchmark.tables import markdown_table
+from qann_core.evaluation.tables import markdown_table
 from qann_core.files import find_images
 
 SIDES = (784, 512)

@@ -101,8 +101,10 @@ def _exif(image: Image.Image) -> tuple[bytes, bool]:
             return b"", False
         if image.format == "TIFF":
             return b"", True
-        exif.pop(_ORIENTATION, None)
-        return exif.tobytes().removeprefix(b"Exif\0\0"), True
+        upright = Image.Exif()  # a copy: the image keeps its own, by which it is to be turned
+        upright.load(exif.tobytes())
+        upright.pop(_ORIENTATION, None)
+        return upright.tobytes().removeprefix(b"Exif\0\0"), True
     except Exception:  # a TIFF structure of its own, as easily damaged
         return b"", False
 
