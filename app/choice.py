@@ -15,7 +15,7 @@ DEFAULT_CODER = "brotli"
 MAX_SLIDER = 400
 """The slider's largest N: beyond it pictures hardly change. The endpoints go on to 512."""
 
-CODERS = {"brotli": "Brotli", "brotli-tensor": "Brotli", "prior": "Learned prior"}
+CODERS = {"brotli": "Brotli", "prior": "Learned prior"}
 """How entropy coders are called."""
 
 EFFORT = 4

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .codec import Codec, Latents, compress, decompress, load_codec
     from .images import LoadedImage, read_image, write_image
     from .quantization import QuantizedLatents
-    from .tensor_codec import TensorCodec
 
 __version__ = "0.3.0"
 
@@ -29,7 +28,6 @@ _LAZY = {
     "Latents": "codec",
     "LoadedImage": "images",
     "QuantizedLatents": "quantization",
-    "TensorCodec": "tensor_codec",
     "compress": "codec",
     "decompress": "codec",
     "load_codec": "codec",
@@ -49,7 +47,6 @@ __all__ = [
     "ParameterError",
     "QannError",
     "QuantizedLatents",
-    "TensorCodec",
     "compress",
     "decompress",
     "load_codec",

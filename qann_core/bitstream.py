@@ -25,10 +25,11 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import metadata_chunk, tensor_coder
+from . import metadata_chunk
 from .coding.registry import coder_for_model, coder_name
 from .errors import BitstreamError, ParameterError
 from .limits import (
@@ -36,16 +37,17 @@ from .limits import (
     MAX_PAYLOAD,
     MAX_PIXELS,
     MAX_SIDE,
-    MAX_TENSOR_LEVELS,
+    MAX_UNTRUSTED_PIXELS,
     MIN_LEVELS,
-    MIN_TENSOR_LEVELS,
 )
-from .shapes import integer_range, pyramid_shapes
+from .shapes import Shape, integer_range, pyramid_shapes
 
 if TYPE_CHECKING:
     from .coding.weights import Prior
     from .quantization import QuantizedLatents
-    from .tensor_quantization import QuantizedTensor
+
+BandShapes = Callable[[int, int], tuple[Shape, ...]]
+"""Height and width of an image in pixels to the shapes of its latents, coarse to fine."""
 
 MAGIC = b"QANN"
 VERSION = 1
@@ -86,76 +88,71 @@ class Header:
         return 8 * (self.total_bytes - self.metadata_bytes) / (self.width * self.height)
 
 
-def pack(latents: QuantizedLatents, coder: str = "brotli", prior: Prior | None = None) -> bytes:
+def pack(
+    latents: QuantizedLatents,
+    coder: str = "brotli",
+    prior: Prior | None = None,
+    band_shapes: BandShapes = pyramid_shapes,
+) -> bytes:
     """Quantized latents to the bytes of a .qann file.
 
     Args:
         coder: "brotli", or "prior" for the learned prior.
         prior: what the prior coder is to use; by default, the prior of the latents' model, which
             must then be a bundled one.
+        band_shapes: of the model's VAE.
 
     Raises:
         ModelError: when a prior is needed and not there, or this machine cannot use it.
         ParameterError: when the coder's name is unknown, or the latents do not fit the format
             (size, N, model id, shapes, or integers outside ``integer_range(N)``).
     """
-    _check_latents(latents)
+    _check_latents(latents, band_shapes)
     chosen = coder_for_model(coder, latents.model_id, prior)
-    return _container(chosen.id, latents, chosen.encode(latents.bands, latents.levels))
+    payload = chosen.encode(latents.bands, latents.levels)
+    size = latents.width, latents.height
+    return sealed(MAGIC, Fields(chosen.id, latents.model_id, latents.levels, *size, len(payload)),
+                  payload)  # fmt: skip
 
 
-def pack_tensor(latents: QuantizedTensor) -> bytes:
-    """The quantized latents of a tensor codec to the bytes of a .qann file.
-
-    Raises:
-        ParameterError: when they do not fit the format (size, N, model id, shape, integers
-            outside 0 to N - 1, values that are not finite).
-    """
-    _check_levels(latents.levels, ParameterError, tensor_coder.ID)
-    check_size(latents.width, latents.height, ParameterError)
-    check_model_id(latents.model_id)
-    _check_tensor(latents)
-    return _container(
-        tensor_coder.ID, latents, tensor_coder.encode(latents.payload, latents.levels)
-    )
-
-
-def _container(coder_id: int, latents: QuantizedLatents | QuantizedTensor, payload: bytes) -> bytes:
-    fields = Fields(
-        coder_id, latents.model_id, latents.levels, latents.width, latents.height, len(payload)
-    )
-    return sealed(MAGIC, fields, payload)
-
-
-def unpack(data: bytes, prior: Prior | None = None) -> QuantizedLatents | QuantizedTensor:
-    """The bytes of a .qann file to quantized latents, of the kind that its coder id tells.
+def unpack(
+    data: bytes,
+    prior: Prior | None = None,
+    max_pixels: int = MAX_UNTRUSTED_PIXELS,
+    band_shapes: BandShapes = pyramid_shapes,
+    latent_range: float | None = None,
+) -> QuantizedLatents:
+    """The bytes of a .qann file to quantized latents.
 
     Args:
         prior: the model's; by default, that of the bundled model that the file names.
+        max_pixels: largest image, in pixels, to do any work for.
+        band_shapes, latent_range: of the model's VAE, by default a wavelet VAE's.
 
     Raises:
         ModelError: when the file needs a prior that is not here, or this machine cannot use it.
-        BitstreamError: when the file is not a .qann file, is damaged, or needs a newer version.
+        BitstreamError: when the file is not a .qann file, is damaged, larger than ``max_pixels``,
+            or needs a newer version.
     """
     header = read_header(data)
+    if header.width * header.height > max_pixels:
+        raise BitstreamError(
+            f"The file holds an image of {header.width} x {header.height} pixels; at most "
+            f"{max_pixels} pixels are decoded unless max_pixels allows more."
+        )
     payload = opened(metadata_chunk.detach(data)[0])
-    if header.coder_id == tensor_coder.ID:
-        return _unpack_tensor(header, payload)
-    shapes = pyramid_shapes(header.height, header.width)
     coder = coder_for_model(header.coder, header.model_id, prior)
+    shapes = band_shapes(header.height, header.width)
     bands = coder.decode(payload, shapes, header.levels)
 
-    from .quantization import QuantizedLatents  # torch comes with it: only now is it needed
+    from .quantization import (  # torch comes with it: only now is it needed
+        LL_RANGE,
+        QuantizedLatents,
+    )
 
-    return QuantizedLatents(bands, header.levels, header.height, header.width, header.model_id)
-
-
-def _unpack_tensor(header: Header, payload: bytes) -> QuantizedTensor:
-    decoded = tensor_coder.decode(payload, header.levels, header.height, header.width)
-
-    from .tensor_quantization import QuantizedTensor  # torch comes with it
-
-    return QuantizedTensor(decoded, header.levels, header.height, header.width, header.model_id)
+    return QuantizedLatents(
+        bands, header.levels, header.height, header.width, header.model_id, latent_range or LL_RANGE
+    )
 
 
 def read_header(data: bytes) -> Header:
@@ -170,7 +167,7 @@ def read_header(data: bytes) -> Header:
     plain, _ = metadata_chunk.detach(data)
     fields = read_fields(plain, MAGIC, ".qann file")
     name = coder_name(fields.identifier)
-    _check_levels(fields.setting, BitstreamError, fields.identifier)
+    _check_levels(fields.setting, BitstreamError)
     check_size(fields.width, fields.height, BitstreamError)
     check_length(fields.payload_bytes, len(plain) - HEADER_BYTES)
     metadata_bytes = len(data) - len(plain)
@@ -181,22 +178,18 @@ def read_header(data: bytes) -> Header:
     )  # fmt: skip
 
 
-def _check_levels(
-    levels: int, error: type[BitstreamError] | type[ParameterError], coder_id: int = 1
-) -> None:
-    is_tensor = coder_id == tensor_coder.ID
-    low, high = (MIN_TENSOR_LEVELS, MAX_TENSOR_LEVELS) if is_tensor else (MIN_LEVELS, MAX_LEVELS)
-    if not low <= levels <= high:
-        raise error(f"N is {levels}; it must be from {low} to {high}.")
+def _check_levels(levels: int, error: type[BitstreamError] | type[ParameterError]) -> None:
+    if not MIN_LEVELS <= levels <= MAX_LEVELS:
+        raise error(f"N is {levels}; it must be from {MIN_LEVELS} to {MAX_LEVELS}.")
 
 
-def _check_latents(latents: QuantizedLatents) -> None:
+def _check_latents(latents: QuantizedLatents, band_shapes: BandShapes) -> None:
     """Raises ParameterError for latents that the container could not give back."""
     _check_levels(latents.levels, ParameterError)
     check_size(latents.width, latents.height, ParameterError)
     check_model_id(latents.model_id)
     shapes = tuple(band.shape for band in latents.bands)
-    wanted = pyramid_shapes(latents.height, latents.width)
+    wanted = band_shapes(latents.height, latents.width)
     if shapes != wanted:
         raise ParameterError(f"The latents have shapes {shapes}; this image's are {wanted}.")
     low, high = integer_range(latents.levels)
@@ -206,24 +199,6 @@ def _check_latents(latents: QuantizedLatents) -> None:
                 f"The latents reach from {band.min()} to {band.max()}; N = {latents.levels} "
                 f"allows {low} to {high}."
             )
-
-
-def _check_tensor(latents: QuantizedTensor) -> None:
-    """Raises ParameterError for one tensor that the container could not give back."""
-    payload = latents.payload
-    shape, count = payload.integers.shape, payload.integers.shape[0]
-    wanted = tensor_coder.latent_shape(count, payload.factor, latents.height, latents.width)
-    if shape != wanted:
-        raise ParameterError(f"The latents have shape {shape}; this image's have {wanted}.")
-    if payload.integers.min() < 0 or payload.integers.max() >= latents.levels:
-        raise ParameterError(
-            f"The latents reach from {payload.integers.min()} to {payload.integers.max()}; "
-            f"N = {latents.levels} allows 0 to {latents.levels - 1}."
-        )
-    try:
-        tensor_coder.check_head(count, payload.factor, payload.low, payload.step)
-    except BitstreamError as error:
-        raise ParameterError(str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -5,35 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 
 from . import bitstream, wavelet
+from .device import device_by_name
 from .errors import ModelError, ParameterError
 from .images import check_pixels
-from .limits import MAX_EFFORT, MAX_LEVELS, MIN_LEVELS
+from .limits import MAX_EFFORT, MAX_LEVELS, MAX_UNTRUSTED_PIXELS, MIN_LEVELS
 from .models import (
     DEFAULT_MODEL,
-    WAVELET_VAE,
     coder_names,
     has_prior,
     load_networks,
     model_by_id,
     prior_folder,
     resolve_folder,
-    vae_class,
     wrong_model,
 )
 from .optimised_quantization import FactorisedRate, LearnedRate, Optimiser, check_effort
 from .precision import decoding_precision
-from .quantization import QuantizedLatents, check_levels, dequantize, quantize, step_for_levels
+from .quantization import (
+    QuantizedLatents,
+    as_floats,
+    check_levels,
+    dequantize,
+    quantize,
+)
 from .restoration import QannUNet
 from .samples import centred, pixels_of
-from .tensor_codec import TensorCodec
 from .tiling import cut, in_tiles, tiles
-from .vae import WaveletVAE
+from .vae import VAE, WaveletVAE
 from .wavelet import Pyramid
 
 if TYPE_CHECKING:
@@ -45,7 +49,7 @@ class Latents:
     """An encoded image before quantization: what sliding N reuses.
 
     Attributes:
-        pyramid: float32 bands (1, C, h, w), coarse to fine.
+        pyramid: float32 bands (1, C, h, w), coarse to fine, on the codec's device.
         pixels: the image itself, uint8 (H, W, 3): what optimised quantization aims at.
     """
 
@@ -67,41 +71,63 @@ class Codec:
     """The codec with one set of trained weights; safe to share between threads.
 
     Args:
-        vae, qann: the networks, in inference mode.
+        vae: in inference mode.
+        qann: the restoration network for its latents, or None where there is none.
         model_id: 8 hexadecimal digits that name their weights.
         folder: the model folder that they came from, where its prior lies.
         coder: name of the entropy coder of the files that it makes, unless told otherwise.
+        device: where the networks run: "cpu", "cuda" or "auto".
+
+    Raises:
+        ParameterError: when this machine has no such device.
     """
 
     min_levels, max_levels = MIN_LEVELS, MAX_LEVELS
     """The range of N."""
 
-    max_effort = MAX_EFFORT
-    """Most passes of optimised quantization."""
-
     def __init__(
         self,
-        vae: WaveletVAE,
-        qann: QannUNet,
+        vae: VAE,
+        qann: QannUNet | None,
         model_id: str,
         folder: Path | None = None,
         coder: str = "brotli",
+        device: str = "cpu",
     ) -> None:
-        self.vae = vae.to(memory_format=torch.channels_last)
-        self.qann = qann.to(memory_format=torch.channels_last)
+        self.device = device_by_name(device)
+        self.vae: VAE = vae.to(self.device, memory_format=torch.channels_last)
+        if qann is not None:
+            qann = qann.to(self.device, memory_format=torch.channels_last)
+        self.qann = qann
         self.model_id = model_id
         self.folder = folder
         self.coder = coder
 
     @classmethod
-    def load(cls, model: str | Path = DEFAULT_MODEL, coder: str = "brotli") -> Codec:
-        """Loads a bundled model by name, or a model folder; ``coder`` as above.
+    def load(
+        cls, model: str | Path = DEFAULT_MODEL, coder: str | None = None, device: str = "cpu"
+    ) -> Codec:
+        """Loads a model.
+
+        Args:
+            model: a bundled model's name, a model folder, a diffusers VAE's folder, or
+                ``hub:OWNER/NAME``.
+            coder: name of the entropy coder of the files that it makes, by default the first of
+                the model's.
+            device: where the networks run: "cpu", "cuda", or "auto" for CUDA where there is one.
 
         Raises:
-            ModelError: when it is not there, cannot be used, or has another kind of VAE.
+            ModelError: when it is not there or cannot be used.
+            ParameterError: when the model has no such coder, or this machine no such device.
         """
         folder = resolve_folder(model)
-        return cls(*load_networks(folder), folder, coder)
+        names = coder_names(folder)
+        if coder is not None and coder not in names:
+            raise ParameterError(
+                f"Model {folder.name} has no coder {coder!r}; it has: {', '.join(names)}."
+            )
+        device_by_name(device)
+        return cls(*load_networks(folder), folder, coder or names[0], device)
 
     @property
     def coders(self) -> tuple[str, ...]:
@@ -114,6 +140,16 @@ class Codec:
         return self.folder is not None and has_prior(self.folder)
 
     @property
+    def restores(self) -> bool:
+        """Whether there is a restoration network."""
+        return self.qann is not None
+
+    @property
+    def max_effort(self) -> int:
+        """Most passes of optimised quantization; 0 where this model has none."""
+        return MAX_EFFORT if self.vae.optimisable and self.restores else 0
+
+    @property
     def prior(self) -> Prior:
         """The model's learned prior, loaded on first use.
 
@@ -124,7 +160,7 @@ class Codec:
             raise ModelError(f"Model {self.model_id} has no prior; use the coder brotli.")
         from .coding.weights import cached_prior
 
-        return cached_prior(prior_folder(self.folder))
+        return cached_prior(prior_folder(self.folder), self.device.type)
 
     @torch.inference_mode()
     def encode(self, pixels: np.ndarray) -> Latents:
@@ -132,9 +168,14 @@ class Codec:
 
         Raises:
             ImageError: when the array is not such an image or is too large.
+            ModelError: when the VAE's latents of it are not finite.
         """
         pixels = check_pixels(pixels)
-        return Latents(self.vae.analysis(wavelet.pad(centred(pixels[None]))), pixels)
+        image = wavelet.pad(centred(pixels[None]), self.vae.block).to(self.device)
+        pyramid = self.vae.analysis(image)
+        if not all(torch.isfinite(band).all() for band in pyramid):
+            raise ModelError("The VAE's latents of this image are not finite; use another VAE.")
+        return Latents(pyramid, pixels)
 
     def quantize(self, latents: Latents, levels: int, effort: int = 0) -> QuantizedLatents:
         """Reduces the latents to at most N = ``levels`` distinct values.
@@ -149,15 +190,23 @@ class Codec:
                 integers cost.
         """
         levels, effort = check_levels(levels), check_effort(effort)
-        if effort:
-            learned = self.has_prior
-            rate = LearnedRate(self.prior.network) if learned else FactorisedRate(self.vae.prior)
-            bands = Optimiser(
-                self.vae, self.qann, rate, latents.pyramid, latents.pixels, levels
-            ).run(effort)
-        else:
-            bands = quantize(latents.pyramid, levels)
-        return QuantizedLatents(bands, levels, latents.height, latents.width, self.model_id)
+        if effort > self.max_effort:
+            raise ParameterError("This model has no optimised quantization; use effort 0.")
+        bands = (
+            self._optimise(latents, levels, effort)
+            if effort
+            else quantize(latents.pyramid, levels, latent_range=self.vae.latent_range)
+        )
+        return QuantizedLatents(
+            bands, levels, latents.height, latents.width, self.model_id, self.vae.latent_range
+        )
+
+    def _optimise(self, latents: Latents, levels: int, effort: int) -> tuple[np.ndarray, ...]:
+        """As ``quantize``, with an effort above 0; of models whose VAE is optimisable."""
+        vae, qann = cast(WaveletVAE, self.vae), cast(QannUNet, self.qann)
+        rate = LearnedRate(self.prior.network) if self.has_prior else FactorisedRate(vae.prior)
+        optimiser = Optimiser(vae, qann, rate, latents.pyramid, latents.pixels, levels)
+        return optimiser.run(effort)
 
     def pack(
         self, latents: Latents, levels: int, coder: str | None = None, effort: int = 0
@@ -177,22 +226,26 @@ class Codec:
     def pack_integers(self, quantized: QuantizedLatents, coder: str | None = None) -> bytes:
         """What ``quantize`` gave to the bytes of a .qann file; arguments and errors as ``pack``."""
         coder = coder or self.coder
-        return bitstream.pack(quantized, coder, self.prior if coder == "prior" else None)
+        prior = self.prior if coder == "prior" else None
+        return bitstream.pack(quantized, coder, prior, self.vae.band_shapes)
 
-    def unpack(self, data: bytes) -> QuantizedLatents:
+    def unpack(self, data: bytes, max_pixels: int = MAX_UNTRUSTED_PIXELS) -> QuantizedLatents:
         """The bytes of a .qann file to quantized latents.
 
+        Args:
+            max_pixels: largest image, in pixels, to do any work for.
+
         Raises:
-            BitstreamError: when it is not one, is damaged, or needs a newer version.
-            ModelError: when it needs a prior that is not here, this machine cannot use it, or it
-                was made with a VAE of one latent tensor.
+            BitstreamError: when it is not one, is damaged, too large, or needs a newer version.
+            ModelError: when it was made with another model, needs a prior that is not here, or
+                this machine cannot use it.
         """
-        uses_prior = bitstream.read_header(data).coder == "prior"
-        prior = self.prior if uses_prior and self.has_prior else None
-        quantized = bitstream.unpack(data, prior)
-        if not isinstance(quantized, QuantizedLatents):
-            raise wrong_model(quantized.model_id, self.model_id)
-        return quantized
+        header = bitstream.read_header(data)
+        self.check_model(header.model_id)
+        prior = self.prior if header.coder == "prior" else None
+        return bitstream.unpack(
+            data, prior, max_pixels, self.vae.band_shapes, self.vae.latent_range
+        )
 
     @torch.inference_mode()
     def decode(self, quantized: QuantizedLatents, restore: bool = True) -> np.ndarray:
@@ -202,7 +255,8 @@ class Codec:
             restore: run the restoration network; without it, what plain dequantization gives.
 
         Raises:
-            ModelError: when the latents were made by other weights.
+            ModelError: when the latents were made by other weights, or there is no restoration
+                network to run.
         """
         with decoding_precision(quantized.levels):
             latents = self.restore(quantized) if restore else self.dequantize(quantized)
@@ -211,60 +265,80 @@ class Codec:
     @torch.inference_mode()
     def synthesize(self, latents: Pyramid, height: int, width: int) -> np.ndarray:
         """The VAE's decoder alone: latents of any origin to an image, uint8 (height, width, 3)."""
-        return pixels_of(self.vae.synthesis(latents)[0, :, :height, :width])
+        bands = tuple(band.to(self.device) for band in latents)
+        return pixels_of(self.vae.synthesis(bands)[0, :, :height, :width])
 
     def dequantize(self, quantized: QuantizedLatents) -> Pyramid:
         """Quantized latents at the values that the file keeps: q * step."""
         self.check_model(quantized.model_id)
-        return dequantize(quantized.bands, quantized.levels)
+        return dequantize(quantized.bands, quantized.levels, self.vae.latent_range)
 
     @torch.inference_mode()
-    def restore(self, quantized: QuantizedLatents, told_levels: int | None = None) -> Pyramid:
+    def restore(self, quantized: QuantizedLatents, assumed_levels: int | None = None) -> Pyramid:
         """Quantized latents with the network's correction: step * (q + correction).
 
         Args:
-            told_levels: the N to tell the network instead of the true one, to see what it is
-                worth to know it.
+            assumed_levels: the N that the network is given instead of the true one, to see what
+                it is worth to know it.
+
+        Raises:
+            ModelError: when there is no restoration network.
         """
-        self.check_model(quantized.model_id)
-        integers = tuple(torch.from_numpy(band)[None].float() for band in quantized.bands)
-        told = torch.tensor([float(told_levels or quantized.levels)])
+        qann, integers, levels = self._restoration(quantized, assumed_levels)
         with decoding_precision(quantized.levels):
-            corrections = in_tiles(lambda bands: self.qann(bands, told), integers)
-        step = step_for_levels(quantized.levels)
-        return tuple(band * step for band in _add(integers, corrections))
+            corrections = in_tiles(lambda bands: qann(bands, levels), integers)
+        return tuple(
+            (q + correction) * quantized.step
+            for q, correction in zip(integers, corrections, strict=True)
+        )
 
     @torch.inference_mode()
     def attention(self, quantized: QuantizedLatents, row: int, column: int) -> np.ndarray:
         """Where the restoration network looks from one position at 1/16 of the image's size.
 
         Args:
-            row, column: the position, within the LL band's height and width.
+            row, column: the position, within the coarsest band's height and width.
 
         Returns:
             float32 (heads, h, w): each head's weights, 0 outside of the position's window.
 
         Raises:
             ParameterError: when the position lies outside of the picture.
+            ModelError: when there is no restoration network.
         """
-        self.check_model(quantized.model_id)
+        qann, integers, levels = self._restoration(quantized)
         height, width = quantized.bands[0].shape[-2:]
         if not (0 <= row < height and 0 <= column < width):
             raise ParameterError(
                 f"The position ({row}, {column}) is outside of the {height} x {width} grid."
             )
-        integers = tuple(torch.from_numpy(band)[None].float() for band in quantized.bands)
-        told = torch.tensor([float(quantized.levels)])
-        weights = np.zeros((self.qann.config.attention_heads, height, width), np.float32)
+        weights = np.zeros((qann.config.attention_heads, height, width), np.float32)
         block = wavelet.BLOCK
         for box, (top, bottom, left, right) in tiles(height * block, width * block):
             if top <= row * block < bottom and left <= column * block < right:
                 tile = tuple(cut(band, box, height * block) for band in integers)
                 y, x = box[0] // block, box[2] // block
                 with decoding_precision(quantized.levels):
-                    seen = self.qann.attention_weights(tile, told, row - y, column - x).numpy()
+                    seen = qann.attention_weights(tile, levels, row - y, column - x).cpu().numpy()
                 weights[:, y : y + seen.shape[1], x : x + seen.shape[2]] = seen
         return weights
+
+    def _restoration(
+        self, quantized: QuantizedLatents, assumed_levels: int | None = None
+    ) -> tuple[QannUNet, Pyramid, torch.Tensor]:
+        """The network and what it is given: integers as floats, and N, (1,)."""
+        self.check_model(quantized.model_id)
+        if self.qann is None:
+            raise ModelError(
+                "This model has no restoration network: decode without restoration (--no-restore), "
+                "or train one with 'qann train --vae'."
+            )
+        levels = check_levels(quantized.levels if assumed_levels is None else assumed_levels)
+        return (
+            self.qann,
+            as_floats(quantized.bands, self.device),
+            torch.tensor([float(levels)], device=self.device),
+        )
 
     def check_model(self, model_id: str) -> None:
         """Raises ModelError unless ``model_id`` names this codec's weights."""
@@ -272,69 +346,8 @@ class Codec:
             raise wrong_model(model_id, self.model_id)
 
 
-class EncodedCodec(Codec):
-    """A codec with the encoder's work on one image done already, for many sweeps of that image."""
-
-    def __init__(self, codec: Codec, latents: Latents) -> None:
-        super().__init__(codec.vae, codec.qann, codec.model_id)
-        self._latents = latents
-
-    def encode(self, pixels: np.ndarray) -> Latents:
-        """The latents given; ``pixels`` are those of their image."""
-        return self._latents
-
-
-class AnyCodec(Protocol):
-    """What ``Codec`` and ``TensorCodec`` both offer; each has latents of its own kind."""
-
-    min_levels: int
-    max_levels: int
-    max_effort: int
-    model_id: str
-
-    @property
-    def coders(self) -> tuple[str, ...]:
-        """Names of the entropy coders that can pack its latents, the default one first."""
-
-    def encode(self, pixels: np.ndarray) -> Any:
-        """Image, uint8 (H, W, 3), to latents, which have a ``height`` and a ``width``."""
-
-    def quantize(self, latents: Any, levels: int, effort: int = 0) -> Any:
-        """Latents to integers, at most N = ``levels`` distinct ones."""
-
-    def pack(self, latents: Any, levels: int, coder: str | None = None, effort: int = 0) -> bytes:
-        """Latents to the bytes of a .qann file, with one of ``coders``."""
-
-    def pack_integers(self, quantized: Any, coder: str | None = None) -> bytes:
-        """Integers to the bytes of a .qann file, with one of ``coders``."""
-
-    def unpack(self, data: bytes) -> Any:
-        """The bytes of a .qann file to integers."""
-
-    def decode(self, quantized: Any, restore: bool = True) -> np.ndarray:
-        """Integers to an image, uint8 (H, W, 3)."""
-
-
-def load_codec(model: str | Path = DEFAULT_MODEL, coder: str | None = None) -> AnyCodec:
-    """The codec of any model: the class of its VAE tells which.
-
-    Args:
-        model: a bundled model's name, a model folder, a VAE's folder, or ``hub:OWNER/NAME``.
-        coder: name of the entropy coder of the files that it makes, by default the model's first.
-
-    Raises:
-        ModelError: when it is not there or cannot be used.
-        ParameterError: when the model has no such coder.
-    """
-    folder = resolve_folder(model)
-    names = coder_names(folder)
-    if coder is not None and coder not in names:
-        raise ParameterError(
-            f"Model {folder.name} has no coder {coder!r}; it has: {', '.join(names)}."
-        )
-    if vae_class(folder) == WAVELET_VAE:
-        return Codec.load(folder, coder or names[0])
-    return TensorCodec.load(folder)
+AnyCodec = Codec
+load_codec = Codec.load
 
 
 def compress(pixels: np.ndarray, levels: int = 96) -> bytes:
@@ -343,25 +356,28 @@ def compress(pixels: np.ndarray, levels: int = 96) -> bytes:
     Raises:
         ImageError, ParameterError: as ``Codec.encode`` and ``Codec.quantize``.
     """
+    levels = check_levels(levels)
     codec = _cached(DEFAULT_MODEL)
     return codec.pack(codec.encode(pixels), levels)
 
 
-def decompress(data: bytes, restore: bool = True) -> np.ndarray:
+def decompress(
+    data: bytes, restore: bool = True, max_pixels: int = MAX_UNTRUSTED_PIXELS
+) -> np.ndarray:
     """The bytes of a .qann file to an image, uint8 (H, W, 3), with the model that made it.
 
+    Args:
+        max_pixels: largest image, in pixels, to do any work for.
+
     Raises:
-        BitstreamError: when it is not a .qann file, is damaged, or needs a newer version.
+        BitstreamError: when it is not a .qann file, is damaged, too large, or needs a newer
+            version.
         ModelError: when the model that made it, or the prior that it needs, is not installed.
     """
-    quantized = bitstream.unpack(data)
-    return _cached(model_by_id(quantized.model_id).name).decode(quantized, restore)
+    codec = _cached(model_by_id(bitstream.read_header(data).model_id).name)
+    return codec.decode(codec.unpack(data, max_pixels), restore)
 
 
 @lru_cache(maxsize=2)
-def _cached(model: str) -> AnyCodec:
-    return load_codec(model)
-
-
-def _add(a: Pyramid, b: Pyramid) -> Pyramid:
-    return tuple(x + y for x, y in zip(a, b, strict=True))
+def _cached(model: str) -> Codec:
+    return Codec.load(model)

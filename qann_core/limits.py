@@ -16,13 +16,12 @@ MAX_SIDE = 65535
 MAX_PIXELS = 64 * 1024 * 1024
 """Largest image, in pixels (height x width): 64 binary megapixels, about 0.8 GB of latents."""
 
+MAX_UNTRUSTED_PIXELS = 16 * 1024 * 1024
+"""Largest image, in pixels, that a file is decoded to unless the caller allows more."""
+
 MAX_PAYLOAD = 256 * 1024 * 1024
 """Longest payload, in bytes: 32 bits per pixel of the largest image, beyond any real file."""
 
-MIN_TENSOR_LEVELS = 4
-MAX_TENSOR_LEVELS = 256
-"""Bounds on N where the latents are one tensor of another VAE, mapped to its own range."""
-
 MAX_LATENT_CHANNELS = 64
 MAX_LATENT_FACTOR = 64
-"""Bounds on such a tensor: its channels, and pixels per latent position along each side."""
+"""Bounds on the latents of a VAE of one tensor: channels, and pixels per position along a side."""

@@ -2,11 +2,11 @@
 
 A model is a folder with ``model.json`` (name, id, what it is), ``vae/`` and ``qann/`` (each a
 diffusers folder: config.json and a safetensors file). The class that ``vae/config.json`` names
-tells which codec it is for: ``WaveletVAE``, or a VAE of one latent tensor, which may also be used
-alone, from a folder or from the hub, without ``qann/``. The id is a digest of all, so a file that
-names it can only be decoded with exactly these weights. A model may also have ``prior/``, for the
-entropy coder of that name, which has an id of its own. Nothing here imports torch until weights are
-loaded.
+tells what kind it is: ``WaveletVAE``, or a diffusers VAE of one latent tensor, which may also be
+used alone, from a folder or from the hub, without ``qann/``. The id is a digest of all, so a file
+that names it can only be decoded with exactly these weights. A model may also have ``prior/``, for
+the entropy coder of that name, which has an id of its own. Nothing here imports torch until weights
+are loaded.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from .errors import ModelError
 
 if TYPE_CHECKING:
     from .restoration import QannUNet
-    from .tensor_vae import TensorVAE
-    from .vae import WaveletVAE
+    from .vae import VAE
 
 DEFAULT_MODEL = "default"
 
@@ -68,8 +67,15 @@ def models_folder() -> Path:
 @cache
 def bundled_models() -> tuple[ModelInfo, ...]:
     """All bundled models, by name."""
-    files = sorted(models_folder().glob("*/model.json"))
-    return tuple(ModelInfo(**json.loads(file.read_text(encoding="utf-8"))) for file in files)
+    return tuple(_read_info(file) for file in sorted(models_folder().glob("*/model.json")))
+
+
+def _read_info(manifest: Path) -> ModelInfo:
+    values = _read_json(manifest)
+    try:
+        return ModelInfo(**values)
+    except TypeError as error:
+        raise ModelError(f"{manifest} must have the fields name, id, summary and aim.") from error
 
 
 def model_by_id(identifier: str) -> ModelInfo:
@@ -163,8 +169,8 @@ def vae_class(folder: Path) -> str:
     """
     file = _vae_folder(folder) / CONFIG
     try:
-        return str(json.loads(file.read_text(encoding="utf-8"))["_class_name"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return str(_read_json(file)["_class_name"])
+    except (ModelError, KeyError) as error:
         raise ModelError(f"{file} is not the configuration of a diffusers VAE.") from error
 
 
@@ -179,13 +185,11 @@ def prior_folder(folder: Path) -> Path:
 
 def coder_names(folder: Path) -> tuple[str, ...]:
     """Names of the entropy coders that a model's latents can be packed with, the default first."""
-    if vae_class(folder) != WAVELET_VAE:
-        return ("brotli-tensor",)
     return ("brotli", "prior") if has_prior(folder) else ("brotli",)
 
 
 def has_prior(folder: Path) -> bool:
-    """Whether a model folder has a learned prior."""
+    """Whether a model folder has a learned prior, which is of a wavelet VAE's latents."""
     return (prior_folder(folder) / "diffusion_pytorch_model.safetensors").is_file()
 
 
@@ -196,28 +200,13 @@ def prior_digest(folder: Path) -> str:
     return hashlib.sha256(data).hexdigest()[:8]
 
 
-def load_networks(folder: Path) -> tuple[WaveletVAE, QannUNet, str]:
-    """Both networks, float32, in inference mode, and the id of their weights.
+def load_networks(folder: Path) -> tuple[VAE, QannUNet | None, str]:
+    """A model's VAE and restoration network (None where there is none), and the weights' id.
 
-    Raises:
-        ModelError: when files are missing, damaged or not what ``model.json`` says.
-    """
-    identifier = _checked_digest(folder, MODEL_FILES)
-    kind = vae_class(folder)
-    if kind != "WaveletVAE":
-        raise ModelError(f"The VAE in {folder} is a {kind}; load it with load_codec.")
-
-    from .restoration import QannUNet
-    from .vae import WaveletVAE
-
-    return _load(WaveletVAE, folder / "vae"), _load(QannUNet, folder / "qann"), identifier
-
-
-def load_tensor_networks(folder: Path) -> tuple[TensorVAE, QannUNet | None, str]:
-    """A VAE with one latent tensor and its restoration network, or None where there is none.
+    Both are float32, frozen, in inference mode.
 
     Args:
-        folder: a model folder, whose ``qann/`` may be missing, or a VAE's own.
+        folder: a model folder, whose ``qann/`` may be missing, or a diffusers VAE's own.
 
     Raises:
         ModelError: when files are missing, damaged, not safetensors, not what ``model.json``
@@ -230,46 +219,61 @@ def load_tensor_networks(folder: Path) -> tuple[TensorVAE, QannUNet | None, str]
     identifier = _checked_digest(folder, names)
 
     from .restoration import QannUNet
-    from .tensor_vae import latent_channels
 
     vae = load_vae(folder)
     qann = _load(QannUNet, folder / "qann") if has_restorer else None
-    if qann is not None and list(qann.config.band_channels) != [latent_channels(vae)]:
+    channels = [shape[0] for shape in vae.band_shapes(vae.block, vae.block)]
+    if qann is not None and list(qann.config.band_channels) != channels:
         raise ModelError(
-            f"The networks in {folder} do not fit together: the VAE's latents have "
-            f"{latent_channels(vae)} channels, the restoration network's "
-            f"{list(qann.config.band_channels)}."
+            f"The networks in {folder} do not fit together: the VAE's bands have {channels} "
+            f"channels, the restoration network's {list(qann.config.band_channels)}."
         )
     return vae, qann, identifier
 
 
-def load_vae(folder: Path) -> TensorVAE:
-    """The VAE of one latent tensor in a model folder or in its own; frozen, in inference mode.
+def load_vae(folder: Path) -> Any:
+    """The VAE in a model folder or in its own (``vae.VAE``); frozen, in inference mode.
 
     Raises:
-        ModelError: when it is of another class, or cannot be loaded from safetensors.
+        ModelError: when it is of an unknown class, or cannot be loaded from safetensors.
     """
-    from .tensor_vae import TENSOR_VAES
+    from .diffusers_vae import DIFFUSERS_VAES, DiffusersVAE
+    from .vae import WaveletVAE
 
     kind = vae_class(folder)
-    if kind not in TENSOR_VAES:
-        raise ModelError(f"The VAE in {folder} is a {kind}; use one of: {', '.join(TENSOR_VAES)}.")
-    return _load(TENSOR_VAES[kind], _vae_folder(folder))
+    if kind == WAVELET_VAE:
+        return _load(WaveletVAE, _vae_folder(folder))
+    if kind not in DIFFUSERS_VAES:
+        known = ", ".join((WAVELET_VAE, *DIFFUSERS_VAES))
+        raise ModelError(f"The VAE in {folder} is a {kind}; use one of: {known}.")
+    return DiffusersVAE(_load(DIFFUSERS_VAES[kind], _vae_folder(folder)))
 
 
 def _checked_digest(folder: Path, names: Sequence[str]) -> str:
     """The digest of the files; ModelError where ``model.json`` names another."""
     identifier = folder_digest(folder, names)
     manifest = folder / "model.json"
-    if manifest.exists() and json.loads(manifest.read_text(encoding="utf-8"))["id"] != identifier:
+    if manifest.exists() and _read_json(manifest).get("id") != identifier:
         raise ModelError(f"The weights in {folder} are not those that its model.json names.")
     return identifier
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    """A JSON object; ModelError when the file is none."""
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file} cannot be read as JSON.") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{file} must hold a JSON object.")
+    return values
 
 
 def _load(network: Any, folder: Path) -> Any:
     """One network, float32, frozen, in inference mode; ModelError when it cannot be loaded."""
     import torch
 
+    _check_weights(network, folder)
     try:
         loaded = network.from_pretrained(
             folder,
@@ -279,5 +283,61 @@ def _load(network: Any, folder: Path) -> Any:
             low_cpu_mem_usage=False,
         )
     except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
-        raise ModelError(f"The weights in {folder} cannot be loaded: {error}") from error
+        raise _cannot_load(folder, error) from error
     return loaded.eval().requires_grad_(False)
+
+
+def _check_weights(network: Any, folder: Path) -> None:
+    """ModelError unless the tensors in a network's file are exactly those its configuration needs.
+
+    Nothing of the network is allocated and no weight is read: shapes alone are compared.
+    """
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    config = _read_json(folder / CONFIG)
+    _check_config(folder / CONFIG, config)
+    try:
+        with torch.device("meta"):
+            needed = network.from_config(config).state_dict()
+        with safe_open(folder / WEIGHTS, "pt") as file:
+            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, IndexError, AttributeError,
+            ArithmeticError, AssertionError, SafetensorError) as error:  # fmt: skip
+        raise _cannot_load(folder, error) from error
+    wanted = {name: tuple(tensor.shape) for name, tensor in needed.items()}
+    for problem, names in (
+        ("lack", wanted.keys() - found.keys()),
+        ("have, beyond what the configuration needs,", found.keys() - wanted.keys()),
+        ("have in another shape", {n for n in wanted.keys() & found if wanted[n] != found[n]}),
+    ):
+        if names:
+            raise ModelError(f"The weights in {folder} {problem} {min(names)!r}; they must be "
+                             f"exactly those of its {CONFIG}.")  # fmt: skip
+
+
+_MAX_CONFIG, _MAX_BLOCKS = 16384, 64
+
+
+def _check_config(file: Path, values: Any, key: str = "") -> None:
+    """ModelError for numbers that no network of this codec has, before anything is built."""
+    if isinstance(values, dict):
+        for name, value in values.items():
+            _check_config(file, value, str(name))
+    elif isinstance(values, list):
+        if len(values) > _MAX_BLOCKS:
+            raise ModelError(
+                f"{file}: {key} has {len(values)} entries; at most {_MAX_BLOCKS} may be."
+            )
+        for value in values:
+            _check_config(file, value, key)
+    elif isinstance(values, (int, float)):
+        counts = "blocks" in key or "layers" in key
+        most = _MAX_BLOCKS if counts and "channels" not in key else _MAX_CONFIG
+        if not abs(values) <= most:
+            raise ModelError(f"{file}: {key} is {values}; at most {most} is possible.")
+
+
+def _cannot_load(folder: Path, error: Exception) -> ModelError:
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    return ModelError(f"The weights in {folder} cannot be loaded: {reason}")

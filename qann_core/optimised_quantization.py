@@ -34,7 +34,13 @@ from . import wavelet
 from .coding.network import PriorNetwork
 from .limits import MAX_EFFORT
 from .precision import decoding_precision
-from .quantization import DISTORTION_WEIGHT, check_whole, quantize, step_for_levels
+from .quantization import (
+    DISTORTION_WEIGHT,
+    as_floats,
+    check_whole,
+    quantize,
+    step_for_levels,
+)
 from .restoration import QannUNet
 from .samples import centred
 from .shapes import integer_range
@@ -78,7 +84,7 @@ class FactorisedRate:
 
     def around(self, known: Pyramid, levels: int) -> Bits:
         """See ``RateModel``; this one does not depend on what is known."""
-        step = torch.tensor([step_for_levels(float(levels))])
+        step = torch.tensor([step_for_levels(float(levels))], device=known[0].device)
         return lambda values: self.prior.bits_by_latent(tuple(b * step for b in values), step)[1:]
 
 
@@ -94,8 +100,15 @@ class LearnedRate:
 
     def around(self, known: Pyramid, levels: int) -> Bits:
         """See ``RateModel``."""
-        expected = self.network(known, torch.tensor([float(levels)]))
-        return lambda values: self.network.code_lengths(expected, values)
+        own, device = self.network.stem.weight.device, known[0].device  # may differ: see load_prior
+        told = torch.tensor([float(levels)], device=own)
+        expected = self.network(tuple(band.to(own) for band in known), told)
+
+        def bits(values: Pyramid) -> list[Tensor]:
+            lengths = self.network.code_lengths(expected, tuple(band.to(own) for band in values))
+            return [band.to(device) for band in lengths]
+
+        return bits
 
 
 @dataclass(frozen=True)
@@ -140,9 +153,8 @@ class Optimiser:
         self._pixels, self._levels = pixels, levels
         self._step, self._bounds = step_for_levels(levels), integer_range(levels)
         self._wanted = tuple(band / self._step for band in latents)
-        self._integers = tuple(
-            torch.from_numpy(band)[None].float() for band in quantize(latents, levels)
-        )
+        self._device = latents[0].device
+        self._integers = as_floats(quantize(latents, levels), self._device)
         # What the first pass's secant finds on photos, all bundled models, within a fifth.
         self._curvature = 1.1 + levels / 350
 
@@ -154,7 +166,7 @@ class Optimiser:
         for number in range(passes):
             share = number / max(passes - 1, 1)
             before = self._pass(0.5 + (last - 0.5) * share, before)
-        return tuple(band[0].to(torch.int32).numpy() for band in self._integers)
+        return tuple(band[0].to(torch.int32).cpu().numpy() for band in self._integers)
 
     def _pass(self, relaxation: float, before: _Tally | None) -> _Tally:
         """Moves all integers once; ``before`` is what the pass before told of itself."""
@@ -179,8 +191,8 @@ class Optimiser:
         """D of a tile's core, and dD/dq there, of all that the tile sees."""
         height, width = self._pixels.shape[:2]
         bottom, right = min(box[1], height), min(box[3], width)
-        target = centred(self._pixels[None, box[0] : bottom, box[2] : right])
-        told = torch.tensor([float(self._levels)])
+        target = centred(self._pixels[None, box[0] : bottom, box[2] : right]).to(self._device)
+        told = torch.tensor([float(self._levels)], device=self._device)
         with torch.inference_mode(False), torch.enable_grad():
             q = tuple(_leaf(cut(band, box, rows)) for band in self._integers)
             with decoding_precision(self._levels):

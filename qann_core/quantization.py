@@ -32,10 +32,11 @@ class QuantizedLatents:
     """An image as integers: all that a .qann file stores.
 
     Attributes:
-        bands: int32 arrays (C, H, W), coarse to fine; the shapes of ``shapes.pyramid_shapes``.
+        bands: int32 arrays (C, H, W), coarse to fine; the shapes of the VAE's ``band_shapes``.
         levels: N, the number of distinct values allowed; ``integer_range`` bounds the integers.
         height, width: size in pixels of the image, before padding.
         model_id: 8 hexadecimal digits naming the weights that made the latents.
+        latent_range: full range of the latents, which N values cover; the VAE's.
     """
 
     bands: tuple[np.ndarray, ...]
@@ -43,20 +44,21 @@ class QuantizedLatents:
     height: int
     width: int
     model_id: str
+    latent_range: float = LL_RANGE
 
     @property
     def step(self) -> float:
         """The quantization step, in the latents' own unit."""
-        return step_for_levels(float(self.levels))
+        return step_for_levels(float(self.levels), self.latent_range)
 
 
-def check_levels(levels: int, lowest: int = MIN_LEVELS, highest: int = MAX_LEVELS) -> int:
+def check_levels(levels: int) -> int:
     """Returns N as an int.
 
     Raises:
-        ParameterError: when it is not a whole number from ``lowest`` to ``highest``.
+        ParameterError: when it is not a whole number from MIN_LEVELS to MAX_LEVELS.
     """
-    return check_whole("levels", levels, lowest, highest)
+    return check_whole("levels", levels, MIN_LEVELS, MAX_LEVELS)
 
 
 def check_whole(name: str, value: int, lowest: int, highest: int) -> int:
@@ -65,7 +67,9 @@ def check_whole(name: str, value: int, lowest: int, highest: int) -> int:
     Raises:
         ParameterError: when it is not a whole number from ``lowest`` to ``highest``.
     """
-    if isinstance(value, bool) or int(value) != value or not lowest <= value <= highest:
+    # NaN equals nothing, infinity lies outside; None and strings are no numbers at all.
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    if not number or isinstance(value, bool) or not lowest <= value <= highest or value % 1:
         raise ParameterError(
             f"{name} is {value}; it must be a whole number from {lowest} to {highest}."
         )
@@ -75,9 +79,9 @@ def check_whole(name: str, value: int, lowest: int, highest: int) -> int:
 _Number = TypeVar("_Number", float, Tensor)
 
 
-def step_for_levels(levels: _Number) -> _Number:
+def step_for_levels(levels: _Number, latent_range: float = LL_RANGE) -> _Number:
     """The quantization step for N values over the latents' full range: R / (N - 1)."""
-    return LL_RANGE / (levels - 1)
+    return latent_range / (levels - 1)
 
 
 def dead_zone_round(scaled: Tensor, offset: float = ROUNDING_OFFSET) -> Tensor:
@@ -86,13 +90,16 @@ def dead_zone_round(scaled: Tensor, offset: float = ROUNDING_OFFSET) -> Tensor:
 
 
 def quantize(
-    pyramid: Pyramid, levels: int, offset: float = ROUNDING_OFFSET
+    pyramid: Pyramid,
+    levels: int,
+    offset: float = ROUNDING_OFFSET,
+    latent_range: float = LL_RANGE,
 ) -> tuple[np.ndarray, ...]:
     """Latents of one image (batch size 1) to int32 arrays (C, H, W) with at most N values.
 
     ``offset`` is the details' rounding offset; a decoder need not know it.
     """
-    step = step_for_levels(levels)
+    step = step_for_levels(levels, latent_range)
     low, high = integer_range(levels)
     bands = []
     for index, band in enumerate(pyramid):
@@ -101,7 +108,14 @@ def quantize(
     return tuple(bands)
 
 
-def dequantize(bands: tuple[np.ndarray, ...], levels: int) -> Pyramid:
+def dequantize(
+    bands: tuple[np.ndarray, ...], levels: int, latent_range: float = LL_RANGE
+) -> Pyramid:
     """Integers to latents (1, C, H, W) float32, at the values that the encoder kept."""
-    step = step_for_levels(levels)
-    return tuple(torch.from_numpy(band).to(torch.float32)[None] * step for band in bands)
+    step = step_for_levels(levels, latent_range)
+    return tuple(band * step for band in as_floats(bands))
+
+
+def as_floats(bands: tuple[np.ndarray, ...], device: torch.device | str = "cpu") -> Pyramid:
+    """Integers (C, H, W) as the networks have them, float32 (1, C, H, W)."""
+    return tuple(torch.from_numpy(band).to(device, torch.float32)[None] for band in bands)

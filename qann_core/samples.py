@@ -14,4 +14,4 @@ def centred(images: np.ndarray) -> Tensor:
 def pixels_of(image: Tensor) -> np.ndarray:
     """Centred float (3, H, W) -> uint8 (H, W, 3), rounded and clipped."""
     pixels = image.add(127.5).round_().clamp_(0, 255).to(torch.uint8)
-    return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+    return np.ascontiguousarray(pixels.permute(1, 2, 0).cpu().numpy())

@@ -9,7 +9,7 @@ In models made for the eye each band is also scaled and companded; see ``BandCom
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from . import wavelet
 from .blocks import UNet, group_bands, ungroup_bands
 from .roles import Role
+from .shapes import Shape, pyramid_shapes
 from .tiling import in_tiles
 from .wavelet import Pyramid
 
@@ -28,6 +29,32 @@ _BAND_LEVELS = (3, 3, 2, 1, 0)
 _BAND_SCALES = (400.0, 64.0, 64.0, 64.0, 64.0)
 _RESIDUAL_LIMIT = 32.0
 _DETAIL_LEVELS = wavelet.WAVELET_LEVELS
+
+
+class VAE(Protocol):
+    """What the codec needs of a VAE: transforms between images and a pyramid of latents.
+
+    Attributes:
+        block: image sides must be multiples of it, in pixels.
+        latent_range: full range R of the latents, around zero; N values cover it.
+        optimisable: whether optimised quantization can look through its decoder.
+    """
+
+    block: int
+    latent_range: float
+    optimisable: bool
+
+    def band_shapes(self, height: int, width: int) -> tuple[Shape, ...]:
+        """Shapes (C, h, w) of the latents, coarse to fine, of an image of this size in pixels."""
+
+    def analysis(self, image: Tensor) -> Pyramid:
+        """Centred images (B, 3, H, W) to latents, in tiles where they are large."""
+
+    def synthesis(self, latents: Pyramid) -> Tensor:
+        """Latents to centred images (B, 3, H, W), not clipped, in tiles where they are large."""
+
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """As ``torch.nn.Module.to``."""
 
 
 class ResidualTransform(nn.Module):
@@ -196,6 +223,10 @@ class WaveletVAE(ModelMixin, ConfigMixin):
     """
 
     roles: ClassVar = {"prior": Role.DENSITY}
+    block = wavelet.BLOCK
+    latent_range = wavelet.LL_RANGE
+    optimisable = True
+    band_shapes = staticmethod(pyramid_shapes)
 
     @register_to_config
     def __init__(

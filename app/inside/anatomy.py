@@ -187,7 +187,7 @@ class Anatomy:
     def psnr_assuming(self, levels: int) -> float:
         """PSNR in dB when the network assumes this N; computed once."""
         if levels not in self.assumed:
-            restored = self.codec.restore(self.quantized, told_levels=levels)
+            restored = self.codec.restore(self.quantized, assumed_levels=levels)
             self.assumed[levels] = self.psnr(self.paint(restored))
         return self.assumed[levels]
 

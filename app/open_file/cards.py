@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qann_core import ModelError, tensor_coder
+from qann_core import ModelError
 from qann_core.bitstream import HEADER_BYTES, Header
 from qann_core.coding.registry import coder_for_model
 from qann_core.models import model_by_id
@@ -17,8 +17,7 @@ def header_table(header: Header) -> str:
         model = f"{header.model_id} ({model_by_id(header.model_id).name})"
     except ModelError:
         model = f"{header.model_id} (not installed)"
-    is_tensor = header.coder_id == tensor_coder.ID  # whose step lies in the payload
-    step = "" if is_tensor else f"; step {step_for_levels(header.levels):.1f}"
+    step = f"; step {step_for_levels(header.levels):.1f}"
     rows = [
         ("Container version", str(header.version), "which layout the file follows"),
         ("Size", f"{header.width} × {header.height}", "pixels"),
@@ -32,9 +31,7 @@ def header_table(header: Header) -> str:
 
 
 def bytes_by_part(data: bytes, header: Header) -> list[tuple[str, float]]:
-    """Where the file's bytes go: header, then the subbands, coarse to fine, or the one tensor."""
-    if header.coder_id == tensor_coder.ID:
-        return [("Header", float(HEADER_BYTES)), ("Latents", float(header.payload_bytes))]
+    """Where the file's bytes go: header, then the subbands, coarse to fine."""
     shapes = pyramid_shapes(header.height, header.width)
     coder = coder_for_model(header.coder, header.model_id)
     bands = coder.bytes_by_band(data[HEADER_BYTES:], shapes, header.levels)

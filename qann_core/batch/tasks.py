@@ -20,9 +20,8 @@ from ..limits import (
     MAX_EFFORT,
     MAX_LEVELS,
     MAX_PAYLOAD,
-    MAX_TENSOR_LEVELS,
+    MAX_PIXELS,
     MIN_LEVELS,
-    MIN_TENSOR_LEVELS,
 )
 from ..metadata import Metadata, save_options
 from ..metadata_chunk import MAX_BYTES, Kept, attach, detach
@@ -79,7 +78,7 @@ class Compression:
 
     def check(self) -> None:
         """Raises QannError for options that no image could be compressed with; needs no torch."""
-        from ..models import WAVELET_VAE, coder_names, resolve_folder, vae_class
+        from ..models import coder_names, resolve_folder
 
         for name in ("bpp", "psnr"):
             target = getattr(self, name)
@@ -90,12 +89,9 @@ class Compression:
                 f"effort is {self.effort}; it must be a whole number from 0 to {MAX_EFFORT}."
             )
         folder = resolve_folder(self.model)
-        low, high = MIN_LEVELS, MAX_LEVELS
-        if vae_class(folder) != WAVELET_VAE:
-            low, high = MIN_TENSOR_LEVELS, MAX_TENSOR_LEVELS
-        if not low <= self.levels <= high:
+        if not MIN_LEVELS <= self.levels <= MAX_LEVELS:
             raise ParameterError(
-                f"N is {self.levels}; for this model it must be a whole number, {low} to {high}."
+                f"N is {self.levels}; it must be a whole number, {MIN_LEVELS} to {MAX_LEVELS}."
             )
         if self.coder is not None and self.coder not in coder_names(folder):
             raise ParameterError(
@@ -126,7 +122,7 @@ class Compression:
         facts: dict[str, Any] = {"width": width, "height": height, "levels": levels}
         facts["bpp"] = round(8 * len(data) / (width * height), 5)
         facts["notices"] = loaded.notices
-        if not getattr(codec, "restores", True):
+        if not codec.restores:
             facts["notices"] += ("This model has no restoration network.",)
         if self.measures:
             facts["measures"] = _measure(self.measures, codec, data, loaded.pixels)
@@ -217,7 +213,7 @@ class Decompression:
         packed = read_packed(source)
         header = read_header(packed)
         codec = _codec(self.model or model_by_id(header.model_id).name, None)
-        pixels = codec.decode(codec.unpack(packed), self.restore)
+        pixels = codec.decode(codec.unpack(packed, MAX_PIXELS), self.restore)
         facts: dict[str, Any] = {"width": header.width, "height": header.height}
         facts |= {"levels": header.levels, "bpp": round(header.bits_per_pixel, 5)}
         _, kept = detach(packed)
@@ -309,7 +305,7 @@ def _measure(
     """Measures of the decoded image; None where one is not defined or not finite."""
     from .. import metrics
 
-    decoded = codec.decode(codec.unpack(data))
+    decoded = codec.decode(codec.unpack(data, MAX_PIXELS))
     values: dict[str, float | None] = {}
     for name in names:
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import ParameterError, one_line
-from ..limits import MAX_EFFORT, MAX_LEVELS, MAX_TENSOR_LEVELS, MIN_LEVELS, MIN_TENSOR_LEVELS
+from ..limits import MAX_EFFORT, MAX_LEVELS, MIN_LEVELS
 from .batches import add_batch, is_batch, run_folder
 from .options import add_coder, add_common
 
@@ -44,8 +44,7 @@ def _add_compress(commands: argparse._SubParsersAction) -> None:
         type=int,
         default=96,
         metavar="N",
-        help=f"distinct values, {MIN_LEVELS} (small) to {MAX_LEVELS} (fine), or "
-        f"{MIN_TENSOR_LEVELS} to {MAX_TENSOR_LEVELS} with a VAE of one latent tensor; default 96",
+        help=f"distinct values, {MIN_LEVELS} (small) to {MAX_LEVELS} (fine); default 96",
     )
     target.add_argument("--bpp", type=float, help="largest N whose file is at most this rate")
     target.add_argument("--psnr", type=float, help="smallest N that reaches this PSNR in dB")

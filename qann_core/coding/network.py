@@ -201,7 +201,7 @@ class PriorLevel(nn.Module):
         if len(parts) == 1:  # a phase's rows are in order
             return _rounded(parts[0])
         sorting = LEVEL_PASSES[number].sorting(h.shape[-2], h.shape[-1])
-        return _rounded(torch.cat(parts, 2)[..., torch.from_numpy(sorting)])
+        return _rounded(torch.cat(parts, 2)[..., torch.from_numpy(sorting).to(h.device)])
 
     def _expect_phases(
         self, h: Tensor, number: int, seen: Tensor
@@ -264,8 +264,8 @@ class PriorNetwork(nn.Module):
         Between knots at every half octave of N they are linear; a loaded prior has them in a table.
         """
         if self.rows:
-            index = levels.long() - MIN_LEVELS
-            return [rows[index][:, :, None, None] for rows in self.rows]
+            index = levels.long().cpu() - MIN_LEVELS
+            return [rows[index][:, :, None, None].to(levels.device) for rows in self.rows]
         position = torch.log2(levels.float() / MIN_LEVELS) * KNOTS_PER_OCTAVE
         knots = torch.arange(self.embeddings[0].shape[0], device=levels.device)
         weights = (1 - (position[:, None] - knots).abs()).clamp_min(0)

@@ -128,18 +128,19 @@ def predicted_scales(
         logistic distribution that tells how likely zero is.
     """
     scales = tuple(np.zeros(band.shape, np.float32) for band in bands[1:])
-    told = torch.tensor([float(levels)])
+    device = prior.device
+    told = torch.tensor([float(levels)], device=device)
     for top, left in _tiles(bands[0].shape):
         places = _places(top, left, len(bands))
         cut = tuple(
-            torch.tensor(band[:, *place], dtype=torch.float32)[None]
+            torch.tensor(band[:, *place], dtype=torch.float32, device=device)[None]
             for band, place in zip(bands, places, strict=True)
         )
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(device.type, enabled=False):
             levels_passes = prior.network(cut, told)
         for target, place, passes in zip(scales, places[1:], levels_passes, strict=True):
             for colour, expected in enumerate(by_colour(passes)):
-                logit = expected.scale[0].double().numpy() / -8
+                logit = expected.scale[0].double().cpu().numpy() / -8
                 target[colour::3, *place] = 0.5 / np.logaddexp(0, logit)
     return scales
 
@@ -195,7 +196,7 @@ class _Coding:
         self._check_range(first)
         bands = [first, *(np.zeros(shape, np.int32) for shape in shapes[1:])]
         # bfloat16 sums, which autocast may ask for, are not exact.
-        with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+        with torch.inference_mode(), torch.autocast(self.prior.device.type, enabled=False):
             for top, left in _tiles(first.shape):
                 self._code_tile(bands, _places(top, left, len(bands)))
         return tuple(bands)
@@ -211,9 +212,13 @@ class _Coding:
 
     def _code_residuals(self, shape: tuple[int, int, int], means: list[int]) -> np.ndarray:
         planes = np.zeros(shape, np.int32)
+        limit = self.high - self.low
 
         def code(expected: np.ndarray, values: np.ndarray | None) -> np.ndarray:
-            return self._symbols(0, residual_classes(expected), values)
+            coded = self._symbols(0, residual_classes(expected), values)
+            if np.abs(coded).max(initial=0) > limit:
+                raise BitstreamError("The file is damaged: a residual is larger than N allows.")
+            return coded
 
         for _ in code_first_band(code, Contexts(), means, self.residuals, planes, skip_zeros=False):
             pass
@@ -222,12 +227,12 @@ class _Coding:
     def _code_tile(self, bands: list[np.ndarray], places: list[tuple[slice, slice]]) -> None:
         """Codes the details of one tile into ``bands``, whose first is complete."""
         network = self.prior.network
-        dtype = network.stem.weight.dtype
+        dtype, device = network.stem.weight.dtype, self.prior.device
 
         def integers(index: int) -> Tensor:
-            return torch.tensor(bands[index][:, *places[index]], dtype=dtype)[None]
+            return torch.tensor(bands[index][:, *places[index]], dtype=dtype, device=device)[None]
 
-        biases = network.level_biases(torch.tensor([float(self.levels)]))
+        biases = network.level_biases(torch.tensor([float(self.levels)], device=device))
         h = network.start(integers(0), biases[0])
         for index, level in enumerate(network.levels, 1):
             level = cast(PriorLevel, level)
@@ -268,8 +273,11 @@ class _Coding:
             values = self._symbols(index, classes.ravel(), values).reshape(3, -1) * signs
             self._check_range(values)
             coded[step.colour][:, places] = values
-            compressed = self.prior.network.compress(torch.from_numpy(values)).to(seen.dtype)
-            seen.view(3, 3, -1)[step.colour][:, torch.from_numpy(places)] = compressed
+            given_values = torch.from_numpy(values).to(seen.device)
+            compressed = self.prior.network.compress(given_values).to(seen.dtype)
+            seen.view(3, 3, -1)[step.colour][:, torch.from_numpy(places).to(seen.device)] = (
+                compressed
+            )
         target[:] = coded.swapaxes(0, 1).reshape(target.shape)
         return seen
 

@@ -49,7 +49,7 @@ def detail_classes(expected: Expected) -> tuple[np.ndarray, np.ndarray]:
         expected: of one image (batch size 1).
     """
     scale, tail, centre = (
-        part[0].numpy().astype(np.int32)
+        part[0].cpu().numpy().astype(np.int32)
         for part in (expected.scale, expected.tail, expected.centre)
     )
     rows = (scale - SCALE_RANGE[0] + SCALE_STEP // 2) // SCALE_STEP

@@ -14,7 +14,7 @@ from .interface import EntropyCoder
 if TYPE_CHECKING:
     from .weights import Prior
 
-CODER_NAMES = {1: "brotli", 2: "prior", 3: "brotli-tensor"}
+CODER_NAMES = {1: "brotli", 2: "prior"}
 """Every entropy coder's number in a file, and its name."""
 
 

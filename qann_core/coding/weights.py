@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,6 +52,11 @@ class Prior:
     id: bytes
     network: PriorNetwork
     tables: Tables
+
+    @property
+    def device(self) -> torch.device:
+        """Where its network runs."""
+        return self.network.stem.weight.device
 
 
 def save_prior(network: PriorNetwork, frequencies: np.ndarray, folder: Path) -> None:
@@ -90,11 +96,13 @@ def trainable(network: PriorNetwork) -> PriorNetwork:
     return fresh
 
 
-def load_prior(folder: Path) -> Prior:
+def load_prior(folder: Path, device: str = "cpu") -> Prior:
     """Reads a prior and checks that this machine can use it.
 
     Args:
         folder: a model folder's ``prior``.
+        device: where its network is to run. Where that device's arithmetic does not give the known
+            answer, it runs on the CPU, and a warning says so.
 
     Raises:
         ModelError: when it is not there, is damaged, could overflow, or this machine's arithmetic
@@ -117,7 +125,13 @@ def load_prior(folder: Path) -> Prior:
         answer = shape["known_answer"]
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"The prior in {folder} cannot be loaded: {error}") from error
-    if known_answer(network) != answer:
+    if device != "cpu" and known_answer(network.to(device)) != answer:
+        warnings.warn(
+            f"The prior runs on the CPU: on {device}, its convolutions are not exact.",
+            stacklevel=2,
+        )
+        device = "cpu"
+    if device == "cpu" and known_answer(network.to(device)) != answer:
         raise ModelError(
             "This machine cannot use the prior coder: its convolutions do not give the exact "
             "integers that the prior's known answer asks for."
@@ -127,9 +141,9 @@ def load_prior(folder: Path) -> Prior:
 
 
 @cache
-def cached_prior(folder: Path) -> Prior:
-    """``load_prior``, once for each folder."""
-    return load_prior(folder)
+def cached_prior(folder: Path, device: str = "cpu") -> Prior:
+    """``load_prior``, once for each folder and device."""
+    return load_prior(folder, device)
 
 
 def prior_of_model(model_id: str) -> Prior:
@@ -148,15 +162,15 @@ def known_answer(network: PriorNetwork, height: int = 96, width: int = 128) -> s
     Args:
         height, width: of the image, in pixels, that the input stands for.
     """
-    crc = 0
+    crc, device = 0, network.stem.weight.device
     for levels in (40, 400):
-        with torch.autocast("cpu", enabled=False):
-            question = _known_question(levels, height, width)
-            expected = network(question, torch.tensor([float(levels)]))
+        with torch.autocast(device.type, enabled=False):
+            question = tuple(b.to(device) for b in _known_question(levels, height, width))
+            expected = network(question, torch.tensor([float(levels)], device=device))
         for passes in expected:
             for one in passes:
                 for part in (one.scale, one.tail, one.centre):
-                    crc = zlib.crc32(part.to(torch.int8).contiguous().numpy().tobytes(), crc)
+                    crc = zlib.crc32(part.to(torch.int8).contiguous().cpu().numpy().tobytes(), crc)
     return f"{crc:08x}"
 
 

@@ -1,7 +1,6 @@
 """Training of a restoration network for a frozen diffusers VAE of one latent tensor.
 
-It works on latents mapped to their own full range (``tensor_quantization``), with N drawn per
-image. Pixels are centred, +-127.5.
+N is drawn per image. Pixels are centred, +-127.5.
 """
 
 from __future__ import annotations
@@ -11,10 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..diffusers_vae import DiffusersVAE
+from ..errors import ModelError
 from ..models import load_vae, resolve_folder
+from ..quantization import dead_zone_round, step_for_levels
 from ..restoration import QannUNet
-from ..tensor_quantization import centred_integers, dequantize_tensor, quantize_tensor, value_grid
-from ..tensor_vae import TensorVAE, analysis, downsampling_factor, latent_channels, synthesis
 from .data import load_photos
 from .objective import Figures, Objective, Stage, detached, long_decay, mse, psnr, psnr_of
 from .options import RunOptions, Sources, check_crop
@@ -32,23 +32,20 @@ class RestorerObjective(Objective):
     validation_levels = (16, 64, 256)
     stages = (Stage("restoration", 1.0, long_decay),)
 
-    def __init__(self, vae: TensorVAE, qann: QannUNet) -> None:
+    def __init__(self, vae: DiffusersVAE, qann: QannUNet) -> None:
         super().__init__()
         self.vae = vae.requires_grad_(False)
         self.qann = qann
 
     def forward(self, batch: Tensor, levels: Tensor, stage: str) -> tuple[Tensor, Figures]:
-        """See ``Objective``; the batch is images, sides multiples of the VAE's factor."""
+        """See ``Objective``; the batch is images, sides multiples of the VAE's ``block``."""
         with torch.no_grad():
-            latents = analysis(self.vae, batch)
-            low, step = value_grid(latents, levels)
-            integers = quantize_tensor(latents, low, step, levels)
-            scaled = latents / step[:, None, None, None]
-            before = mse(self._decode(integers, low, step), batch)
-        centred = centred_integers(integers, low, step)
-        (correction,) = self.qann((centred,), levels)
-        after = mse(self._decode(integers + correction, low, step), batch)
-        latent_ratio = mse(centred + correction, scaled) / (mse(centred, scaled) + 1e-3)
+            integers, scaled, step = self._quantized(batch, levels)
+            before = mse(self._decode(integers, step), batch)
+        (correction,) = self.qann((integers,), levels)
+        restored = integers + correction
+        after = mse(self._decode(restored, step), batch)
+        latent_ratio = mse(restored, scaled) / (mse(integers, scaled) + 1e-3)
         loss = (after / (before + 1) + latent_ratio).mean()
         figures = detached(
             psnr_quantized=psnr_of(before.mean()), psnr_restored=psnr_of(after.mean())
@@ -57,22 +54,28 @@ class RestorerObjective(Objective):
 
     def figures(self, images: Tensor, levels: Tensor) -> Figures:
         """See ``Objective``."""
-        latents = analysis(self.vae, images)
-        low, step = value_grid(latents, levels)
-        integers = quantize_tensor(latents, low, step, levels)
-        (correction,) = self.qann((centred_integers(integers, low, step),), levels)
+        integers, _, step = self._quantized(images, levels)
+        (correction,) = self.qann((integers,), levels)
         return {
-            "psnr_quantized": psnr(self._decode(integers, low, step), images),
-            "psnr_restored": psnr(self._decode(integers + correction, low, step), images),
+            "psnr_quantized": psnr(self._decode(integers, step), images),
+            "psnr_restored": psnr(self._decode(integers + correction, step), images),
         }
 
     def save(self, folder: Path) -> None:
         """See ``Objective``."""
-        self.vae.save_pretrained(folder / "vae")
+        self.vae.network.save_pretrained(folder / "vae")
         self.qann.save_pretrained(folder / "qann")
 
-    def _decode(self, integers: Tensor, low: Tensor, step: Tensor) -> Tensor:
-        return synthesis(self.vae, dequantize_tensor(integers, low, step))
+    def _quantized(self, images: Tensor, levels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Integers, latents in steps, and the step of each image, (B, 1, 1, 1)."""
+        step = step_for_levels(levels, self.vae.latent_range)[:, None, None, None]
+        scaled = self.vae.analysis(images)[0] / step
+        low = -torch.floor(levels / 2)[:, None, None, None]
+        high = levels[:, None, None, None] - 1 + low
+        return dead_zone_round(scaled, 0.5).clamp(low, high), scaled, step
+
+    def _decode(self, integers: Tensor, step: Tensor) -> Tensor:
+        return self.vae.synthesis((integers * step,))
 
 
 def small_restorer(channels: int) -> QannUNet:
@@ -93,8 +96,10 @@ def train_restorer(sources: Sources, vae: str | Path, options: RunOptions) -> No
         TrainingError: when the loss is not finite.
     """
     network = load_vae(resolve_folder(vae))
-    check_crop(options.crop, downsampling_factor(network))
+    if not isinstance(network, DiffusersVAE):
+        raise ModelError(f"{vae} is no diffusers VAE of one latent tensor; train it without --vae.")
+    check_crop(options.crop, network.block)
     torch.manual_seed(options.seed)
-    objective = RestorerObjective(network, small_restorer(latent_channels(network)))
+    objective = RestorerObjective(network, small_restorer(network.channels))
     photos = load_photos(sources.images(), options.crop)
     TrainingRun(sources.out, photos, options, objective).run()
