@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from typing import Any
 
-from qann_core import ParameterError, load_codec
-from qann_core.codec import AnyCodec
+from qann_core import ParameterError
+from qann_core.codec import Codec
 from qann_core.models import DEFAULT_MODEL, bundled_models
 
 DEFAULT_CODER = "brotli"
@@ -21,7 +22,7 @@ CODERS = {"brotli": "Brotli", "prior": "Learned prior"}
 EFFORT = 4
 """Passes of optimised quantization where it is asked for."""
 
-_codecs: dict[str, AnyCodec] = {}
+_codecs: dict[str, Codec] = {}
 _loading = threading.Lock()
 
 
@@ -49,10 +50,11 @@ def model_names() -> list[str]:
     return sorted(names, key=lambda name: name != DEFAULT_MODEL)
 
 
-def codec_of(model: str = DEFAULT_MODEL) -> AnyCodec:
+def codec_of(model: str = DEFAULT_MODEL) -> Codec:
     """The one codec of a bundled model in this process; it is safe to share between threads.
 
-    There are a few bundled models of some megabytes each, so all may stay loaded.
+    There are a few bundled models of some megabytes each, so all may stay loaded. The environment
+    variable QANN_DEVICE says where their networks run: cpu, cuda or auto.
 
     Raises:
         ParameterError: when no bundled model has this name; folders of others are not opened.
@@ -62,7 +64,7 @@ def codec_of(model: str = DEFAULT_MODEL) -> AnyCodec:
             if model not in model_names():
                 known = ", ".join(model_names())
                 raise ParameterError(f"There is no model {model!r} here; choose from: {known}.")
-            _codecs[model] = load_codec(model)
+            _codecs[model] = Codec.load(model, device=os.environ.get("QANN_DEVICE", "cpu"))
         return _codecs[model]
 
 

@@ -16,7 +16,7 @@ from .errors import BitstreamError, ImageError, ModelError, ParameterError, Qann
 
 if TYPE_CHECKING:
     from .bitstream import Header, read_header
-    from .codec import Codec, Latents, compress, decompress, load_codec
+    from .codec import Codec, Latents, compress, decompress
     from .images import LoadedImage, read_image, write_image
     from .quantization import QuantizedLatents
 
@@ -30,7 +30,6 @@ _LAZY = {
     "QuantizedLatents": "quantization",
     "compress": "codec",
     "decompress": "codec",
-    "load_codec": "codec",
     "read_header": "bitstream",
     "read_image": "images",
     "write_image": "images",
@@ -49,7 +48,6 @@ __all__ = [
     "QuantizedLatents",
     "compress",
     "decompress",
-    "load_codec",
     "read_header",
     "read_image",
     "write_image",

@@ -346,10 +346,6 @@ class Codec:
             raise wrong_model(model_id, self.model_id)
 
 
-AnyCodec = Codec
-load_codec = Codec.load
-
-
 def compress(pixels: np.ndarray, levels: int = 96) -> bytes:
     """Image, uint8 (H, W, 3), to the bytes of a .qann file, with the default model.
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from .bisection import bisect
-from .codec import AnyCodec
+from .codec import Codec
 from .errors import ParameterError
 from .metrics import bits_per_pixel, psnr
 
 
 def levels_for_bpp(
-    codec: AnyCodec,
+    codec: Codec,
     latents: Any,
     target: float,
     progress: Callable[[], object],
@@ -50,7 +50,7 @@ def levels_for_bpp(
 
 
 def levels_for_psnr(
-    codec: AnyCodec,
+    codec: Codec,
     latents: Any,
     pixels: np.ndarray,
     target: float,

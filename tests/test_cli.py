@@ -192,7 +192,7 @@ def test_refusals_come_before_the_networks(
         raise AssertionError("networks were loaded")
 
     monkeypatch.chdir(picture.parent)
-    monkeypatch.setattr("qann_core.codec.load_codec", fail)
+    monkeypatch.setattr("qann_core.codec.Codec.load", fail)
     assert run(*arguments) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1 and "\x1b" not in error

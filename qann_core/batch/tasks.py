@@ -31,7 +31,7 @@ from .store import Entry, Store
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..codec import AnyCodec
+    from ..codec import Codec
 
 MEASURES = ("psnr", "ssim", "ms_ssim", "ssimulacra2")
 
@@ -58,7 +58,7 @@ class Compression:
     """An image to a .qann file, at N = ``levels`` or at the first target that is not None.
 
     Attributes:
-        model, coder, effort: as for ``load_codec`` and ``Codec.pack``.
+        model, coder, effort: as for ``Codec.load`` and ``Codec.pack``.
         bpp, psnr: targets, see ``search``.
         keep_metadata: keep EXIF and XMP in the file (``metadata_chunk``).
         measures: of ``MEASURES``, taken of the decoded image.
@@ -140,7 +140,7 @@ class Compression:
         exif = metadata.exif
         return Kept(exif if len(exif) <= MAX_BYTES else b"", xmp if len(xmp) <= MAX_BYTES else b"")
 
-    def _pack(self, codec: AnyCodec, latents: Any, pixels: np.ndarray) -> tuple[bytes, int]:
+    def _pack(self, codec: Codec, latents: Any, pixels: np.ndarray) -> tuple[bytes, int]:
         from ..search import levels_for_bpp, levels_for_psnr
 
         if self.bpp is not None:
@@ -293,14 +293,14 @@ def read_packed(source: Path | BinaryIO) -> bytes:
 
 
 @lru_cache(maxsize=2)
-def _codec(model: str, coder: str | None) -> AnyCodec:
-    from ..codec import load_codec
+def _codec(model: str, coder: str | None) -> Codec:
+    from ..codec import Codec
 
-    return load_codec(model, coder)
+    return Codec.load(model, coder)
 
 
 def _measure(
-    names: tuple[str, ...], codec: AnyCodec, data: bytes, pixels: np.ndarray
+    names: tuple[str, ...], codec: Codec, data: bytes, pixels: np.ndarray
 ) -> dict[str, float | None]:
     """Measures of the decoded image; None where one is not defined or not finite."""
     from .. import metrics

@@ -25,7 +25,7 @@ from .runner import limit_threads
 from .subjects import ModelSubject, Subject, codec_of
 
 if TYPE_CHECKING:
-    from ..codec import AnyCodec
+    from ..codec import Codec
     from .results import Document
 
 IMAGES = 4
@@ -121,7 +121,7 @@ def _measure(
     return found
 
 
-def kilo_macs(codec: AnyCodec) -> dict[str, float]:
+def kilo_macs(codec: Codec) -> dict[str, float]:
     """Thousands of multiply-accumulates for each pixel: of encoder, restoration and decoder.
 
     Counted on real calls: convolutions, linear layers and the products of attention. Additions,

@@ -23,7 +23,7 @@ from .points import QANN, QUANTIZED, RESTORED, Curve, Point
 from .sweeps import ASSUMED, sweep_assumed, sweep_codec, sweep_peer, sweep_quantizer
 
 if TYPE_CHECKING:
-    from ..codec import AnyCodec
+    from ..codec import Codec
     from .quantizers import Quantizer
 
 VARIANTS = ("assumed", "daq", "rq")
@@ -280,11 +280,11 @@ def _short(model: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def codec_of(model: str) -> AnyCodec:
+def codec_of(model: str) -> Codec:
     """The codec of a model, loaded once in each process."""
-    from ..codec import load_codec
+    from ..codec import Codec
 
-    return load_codec(model)
+    return Codec.load(model)
 
 
 def _digest(*parts: Any) -> str:

@@ -17,7 +17,7 @@ from .peers import Peer
 from .points import QANN, QUANTIZED, RESTORED, Curve, Point, assumed
 
 if TYPE_CHECKING:
-    from ..codec import AnyCodec, Codec
+    from ..codec import Codec
     from .quantizers import Quantizer
 
 FAST_MEASURES = ("psnr", "ssim", "ms_ssim")
@@ -28,7 +28,7 @@ ASSUMED = ("assumed-half", "assumed-double")
 
 
 def sweep_codec(
-    codec: AnyCodec,
+    codec: Codec,
     latents: Any,
     pixels: np.ndarray,
     levels: Iterable[int],

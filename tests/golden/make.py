@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from qann_core import load_codec, precision
+from qann_core import Codec, precision
 from qann_core.limits import MAX_LEVELS
 from qann_core.models import bundled_models, has_prior, models_folder, prior_digest, prior_folder
 
@@ -52,7 +52,7 @@ def main() -> None:
 
 def make(stem: Path, model: str, pixels: np.ndarray, levels: int, coder: str | None = None) -> None:
     """One file and what it decodes to."""
-    codec = load_codec(model)
+    codec = Codec.load(model)
     data = codec.pack(codec.encode(pixels), min(levels, codec.max_levels), coder)
     quantized = codec.unpack(data)
     stem.with_suffix(".qann").write_bytes(data)
