@@ -11,7 +11,8 @@ _NATIVE = ("avx512_bf16", "amx_bf16", "avx10_2", "bf16")
 def has_native_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware.
 
-    A processor without it emulates bfloat16, which takes about three times as long as float32.
+    A processor without it emulates bfloat16, and a step takes about ten times as long as in
+    float32 (docs/training.md).
     ``ONEDNN_MAX_CPU_ISA``, which keeps the library from newer instructions, is respected.
     """
     if device.type == "cuda":

@@ -85,11 +85,8 @@ class CodecObjective(Objective):
             Stage("finish", finish_share, lambda progress: 0.3 * (1 - progress) + 0.0005),
         )
         self.aim, self.share = aim, share
-        self.settings = {
-            "aim": aim, "skeleton_share": skeleton_share, "finish_share": finish_share,
-        }  # fmt: skip
-        if aim == "eye":
-            self.settings["share"] = share
+        shares = {"skeleton_share": skeleton_share, "finish_share": finish_share}
+        self.settings = {"aim": aim, **shares, **({"share": share} if aim == "eye" else {})}
 
     def forward(self, batch: Tensor, levels: Tensor, stage: str) -> tuple[Tensor, Figures]:
         """See ``Objective``; the batch is images, sides multiples of 16."""
@@ -245,7 +242,8 @@ def train(
         prior = load_prior(prior_folder(folder)) if learned_prior else None
     if aim == "eye" and vae.bands is None:
         vae = with_companding(vae)
-    networks = (network.train().requires_grad_(True) for network in (vae, qann))
-    objective = CodecObjective(*networks, prior, aim=aim, **settings)
+    for network in (vae, qann):
+        network.train().requires_grad_(True)
+    objective = CodecObjective(vae, qann, prior, aim=aim, **settings)
     photos = load_photos(sources.images(), options.crop)
     TrainingRun(sources.out, photos, options, objective).run()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ class Objective(nn.Module):
     validation_photos: int = 10**9
     updates: int = 1
     partial: bool = False
-    settings: ClassVar[dict[str, Any]] = {}
+    settings: Mapping[str, Any] = MappingProxyType({})
 
     def prepare(self, images: Tensor) -> Batch:
         """What the batch's updates share; images: (B, 3, H, W) centred RGB."""
