@@ -18,7 +18,7 @@ _MEASURES = ("psnr", "ssim", "ms_ssim", "ssimulacra2", "butteraugli")
 _VARIANTS = ("assumed", "daq", "rq")
 
 
-def add_evaluation(commands: argparse._SubParsersAction) -> None:
+def add_evaluation(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command."""
     parser = commands.add_parser(
         "evaluate",
@@ -49,6 +49,8 @@ def add_evaluation(commands: argparse._SubParsersAction) -> None:
         help="also write JSON, CSV, a report and charts, named as the folder")  # fmt: skip
     add("--points", type=Path, metavar="DIR",
         help="where points are kept; default: in --out, or beside --json")  # fmt: skip
+    add("--stored", action="store_true",
+        help="measure nothing: results of the points that are there, of whole curves")  # fmt: skip
     add("--cost", action="store_true",
         help="also time and memory, one codec after the other on one core")  # fmt: skip
     add("--workers", type=int, default=os.cpu_count() or 1, metavar="K",
@@ -111,7 +113,9 @@ def _run(
             bar.set_postfix_str(subject, refresh=False)
             bar.update(done - bar.n)
 
-        return evaluate(images, subjects, measures, store, options.workers, progress)
+        return evaluate(
+            images, subjects, measures, store, options.workers, not options.stored, progress
+        )
 
 
 def _costs(document: Any, evaluation: Evaluation, images: dict[str, Path]) -> Any:

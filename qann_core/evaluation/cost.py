@@ -128,17 +128,19 @@ def kilo_macs(codec: Codec) -> dict[str, float]:
     activations and the wavelet's lifting steps are left out, as usual.
     """
     import torch
-    from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+    from torch.utils import flop_counter
+
+    count: Any = flop_counter.sdpa_flop_count
 
     def attention(q: Any, k: Any, v: Any, *_: Any, **__: Any) -> int:
-        return int(sdpa_flop_count(q, k, v))
+        return int(count(q, k, v))
 
-    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    kernels = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention}
     pixels = np.random.default_rng(0).integers(0, 256, (_SIDE, _SIDE, 3), dtype=np.uint8)
     counts = {}
 
     def counted(part: str, work: Callable[..., Any], *arguments: Any) -> Any:
-        with FlopCounterMode(display=False, custom_mapping={kernel: attention}) as counter:
+        with flop_counter.FlopCounterMode(display=False, custom_mapping=kernels) as counter:
             result = work(*arguments)
         counts[part] = counter.get_total_flops() / 2000 / _SIDE**2
         return result

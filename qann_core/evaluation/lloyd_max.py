@@ -40,7 +40,7 @@ class Density:
 
 
 def _gauss(x: np.ndarray) -> np.ndarray:
-    return np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
+    return np.asarray(np.exp(-x * x / 2) / np.sqrt(2 * np.pi))
 
 
 _B = 0.5**0.5  # the scale at which a Laplace density has variance one
@@ -80,7 +80,7 @@ class LloydMax:
 
     def reconstruct(self, indices: np.ndarray) -> np.ndarray:
         """What ``indices`` stand for, float64."""
-        return self.values[indices + len(self.values) // 2]
+        return np.asarray(self.values[indices + len(self.values) // 2])
 
 
 @cache

@@ -250,7 +250,7 @@ def bytes_at_psnr(
     if below is None or math.isinf(reached):
         return float(longer)
     shorter, short_of = measured[below]
-    return shorter * (longer / shorter) ** ((target_psnr - short_of) / (reached - short_of))
+    return shorter * math.pow(longer / shorter, (target_psnr - short_of) / (reached - short_of))
 
 
 def _around_psnr(

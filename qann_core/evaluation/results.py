@@ -102,7 +102,7 @@ def to_document(evaluation: Evaluation) -> Document:
         m: {p.name: of_main[p.name][m]["bd_rate"] for p in peers if p.name in of_main}
         for m in evaluation.measures
     }
-    return _plain({
+    document: Document = _plain({
         "images": len(curves.images(restored)),
         "found": evaluation.found,
         "left_out": [asdict(one) for one in evaluation.left_out] + _undefined(evaluation),
@@ -125,6 +125,7 @@ def to_document(evaluation: Evaluation) -> Document:
             row for image in evaluation.points for row in _image_rows(evaluation, image, main)
         ],
     })  # fmt: skip
+    return document
 
 
 def to_csv(points: Mapping[str, Sequence[Point]], measures: Sequence[str]) -> str:

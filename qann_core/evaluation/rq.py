@@ -137,7 +137,7 @@ class ResidualQuantization:
             for codes, indices in zip(book, quantize(vectors, book[:depth]), strict=False):
                 total += codes[indices]
                 planes.append(_to_bytes(indices.numpy().astype(np.uint8), len(codes)))
-            reduced.append(from_vectors(total, tuple(band.shape[1:]), block)[None])
+            reduced.append(from_vectors(total, band.shape[1:], block)[None])
         n_bytes = HEADER_BYTES + len(brotli.compress(b"".join(planes), quality=11))
         return Reduced(tuple(reduced), n_bytes)
 
@@ -149,7 +149,7 @@ def to_vectors(band: Tensor, block: int) -> Tensor:
     return squares.permute(1, 3, 0, 2, 4).reshape(-1, channels * block**2)
 
 
-def from_vectors(vectors: Tensor, shape: tuple[int, int, int], block: int) -> Tensor:
+def from_vectors(vectors: Tensor, shape: Sequence[int], block: int) -> Tensor:
     """The inverse of ``to_vectors``."""
     channels, height, width = shape
     squares = vectors.reshape(height // block, width // block, channels, block, block)
@@ -174,11 +174,13 @@ def quantize(vectors: Tensor, book: Tensor) -> list[Tensor]:
 def nearest_codes(vectors: Tensor, codes: Tensor) -> Tensor:
     """Index (n,) of the code nearest to each vector."""
     offsets = codes.square().sum(1) / 2
-    return torch.cat([(offsets - part @ codes.T).argmin(1) for part in vectors.split(1 << 16)])
+    return torch.cat(
+        [(offsets - part @ codes.T).argmin(1) for part in torch.split(vectors, 1 << 16)]
+    )
 
 
 def _to_bytes(indices: np.ndarray, codes: int) -> bytes:
     if codes > 16:
         return indices.tobytes()
     padded = np.pad(indices, (0, indices.size % 2))
-    return (padded[::2] + 16 * padded[1::2]).astype(np.uint8).tobytes()
+    return bytes((padded[::2] + 16 * padded[1::2]).astype(np.uint8))

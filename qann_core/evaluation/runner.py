@@ -75,6 +75,7 @@ def evaluate(
     measures: Sequence[str],
     store: Path | None = None,
     workers: int = 1,
+    measure: bool = True,
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> Evaluation:
     """Measures what is not in the store yet, and returns everything.
@@ -83,6 +84,7 @@ def evaluate(
         images: files by the names that results give them.
         store: a folder for what was measured; None keeps nothing.
         workers: how many processes; with one, it is this one.
+        measure: whether to measure at all; without, what is in the store is returned.
         progress: called after each image of each subject with how many are done, how many there
             are, and the subject's name.
 
@@ -99,7 +101,8 @@ def evaluate(
         task
         for subject in subjects
         for name, digest in pictures
-        if (task := _missing(subject, name, digest, images[name], measures, known[subject.name]))
+        if measure
+        and (task := _missing(subject, name, digest, images[name], measures, known[subject.name]))
     ]
     total = len(subjects) * len(pictures)
     done = total - len(tasks)
@@ -118,7 +121,14 @@ def evaluate(
             append_points(file, task.digest, task.subject.identities, [have[key] for key in keys])
         done += 1
         progress(done, total, task.subject.name)
-    points = {name: _points(digest, subjects, known) for name, digest in digests.items()}
+    points = {
+        name: [
+            point
+            for point in _points(digest, subjects, known)
+            if set(measures) <= set(point.values)
+        ]
+        for name, digest in digests.items()
+    }
     order = {name: number for number, name in enumerate(images)}
     left_out.sort(key=lambda one: order[one.image])
     return Evaluation(

@@ -7,15 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from qann_core import Codec, ModelError, ParameterError, wavelet
+from qann_core import Codec, ModelError, ParameterError
 from qann_core.codec import Latents
 from qann_core.evaluation import daq
 from qann_core.evaluation import rq as residual
 from qann_core.evaluation.lloyd_max import GAUSS, LAPLACE, lloyd_max
 from qann_core.evaluation.quantizers import at_bytes, quantizer_by_name, quantizers
-from qann_core.models import DEFAULT_MODEL, models_folder
+from qann_core.models import models_folder
+from qann_core.shapes import pyramid_shapes
 
-CODEBOOKS = models_folder() / DEFAULT_MODEL / "rq"
+CODEBOOKS = models_folder() / "psnr" / "rq"
 NAMES = ("daq", "rq")
 
 
@@ -24,14 +25,15 @@ def noise_latents(height: int, width: int, seed: int = 0) -> Latents:
     random = np.random.default_rng(seed)
     pyramid = tuple(
         torch.from_numpy(random.laplace(5, 300 / 3**level, (1, *shape)).astype(np.float32))
-        for level, shape in enumerate(wavelet.pyramid_shapes(height, width))
+        for level, shape in enumerate(pyramid_shapes(height, width))
     )
     return Latents(pyramid, np.zeros((height, width, 3), np.uint8))
 
 
 @pytest.fixture(scope="module")
-def latents(codec: Codec, photo: np.ndarray) -> Latents:
-    return codec.encode(photo)
+def latents(photo: np.ndarray) -> Latents:
+    """Of the model that the codebooks were learned for."""
+    return Codec.load("psnr").encode(photo)
 
 
 class TestLloydMax:

@@ -89,6 +89,18 @@ def test_a_run_that_was_killed_goes_on(images: dict[str, Path], tmp_path: Path) 
     assert subject.asked == [((50, 80), ("psnr",))]
 
 
+def test_what_is_stored_can_be_had_without_measuring(
+    images: dict[str, Path], tmp_path: Path
+) -> None:
+    store = tmp_path / "points"
+    measured = evaluate({"0.png": images["0.png"]}, [Counting()], ("psnr",), store)
+    subject = Counting()
+    stored = evaluate(images, [subject], ("psnr",), store, measure=False)
+    assert subject.asked == [] and stored.points == {**measured.points, "1.png": []}
+    lacking = evaluate(images, [subject], ("psnr", "ssim"), store, measure=False)
+    assert lacking.points == {"0.png": [], "1.png": []}, "points without a measure do not count"
+
+
 def test_what_cannot_be_read_is_named_and_the_rest_measured(images: dict[str, Path]) -> None:
     result = evaluate(images, [PeerSubject("jpeg")], ("psnr",))
     assert result.found == 3 and list(result.points) == ["0.png", "1.png"]
