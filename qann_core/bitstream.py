@@ -134,12 +134,7 @@ def unpack(
         BitstreamError: when the file is not a .qann file, is damaged, larger than ``max_pixels``,
             or needs a newer version.
     """
-    header = read_header(data)
-    if header.width * header.height > max_pixels:
-        raise BitstreamError(
-            f"The file holds an image of {header.width} x {header.height} pixels; at most "
-            f"{max_pixels} pixels are decoded unless max_pixels allows more."
-        )
+    header = read_header(data, max_pixels)
     payload = opened(metadata_chunk.detach(data)[0])
     coder = coder_for_model(header.coder, header.model_id, prior)
     shapes = band_shapes(header.height, header.width)
@@ -155,11 +150,12 @@ def unpack(
     )
 
 
-def read_header(data: bytes) -> Header:
+def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Header:
     """What the first 24 bytes say, checked against every limit; the payload is not decoded.
 
     Args:
         data: the whole file: its length is compared with the header's.
+        max_pixels: largest image, in pixels, to accept.
 
     Raises:
         BitstreamError: when the header is not one of a complete .qann file.
@@ -169,6 +165,11 @@ def read_header(data: bytes) -> Header:
     name = coder_name(fields.identifier)
     _check_levels(fields.setting, BitstreamError)
     check_size(fields.width, fields.height, BitstreamError)
+    if fields.width * fields.height > max_pixels:
+        raise BitstreamError(
+            f"The file holds an image of {fields.width} x {fields.height} pixels; at most "
+            f"{max_pixels} pixels are decoded unless max_pixels allows more."
+        )
     check_length(fields.payload_bytes, len(plain) - HEADER_BYTES)
     metadata_bytes = len(data) - len(plain)
     version = metadata_chunk.VERSION if metadata_bytes else VERSION

@@ -240,7 +240,7 @@ class Codec:
             ModelError: when it was made with another model, needs a prior that is not here, or
                 this machine cannot use it.
         """
-        header = bitstream.read_header(data)
+        header = bitstream.read_header(data, max_pixels)
         self.check_model(header.model_id)
         prior = self.prior if header.coder == "prior" else None
         return bitstream.unpack(
@@ -287,8 +287,9 @@ class Codec:
         qann, integers, levels = self._restoration(quantized, assumed_levels)
         with decoding_precision(quantized.levels):
             corrections = in_tiles(lambda bands: qann(bands, levels), integers)
+        # In place: large pictures have hundreds of megabytes of latents.
         return tuple(
-            (q + correction) * quantized.step
+            correction.add_(q).mul_(quantized.step)
             for q, correction in zip(integers, corrections, strict=True)
         )
 
@@ -370,7 +371,8 @@ def decompress(
             version.
         ModelError: when the model that made it, or the prior that it needs, is not installed.
     """
-    codec = _cached(model_by_id(bitstream.read_header(data).model_id).name)
+    header = bitstream.read_header(data, max_pixels)
+    codec = _cached(model_by_id(header.model_id).name)
     return codec.decode(codec.unpack(data, max_pixels), restore)
 
 

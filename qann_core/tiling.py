@@ -8,9 +8,13 @@ from torch import Tensor
 from . import wavelet
 from .wavelet import Pyramid
 
-TILE = 1536
-HALO = 128
-"""Networks see large images in tiles of TILE pixels with HALO pixels of context on each side."""
+TILE = 1024
+HALO = 256
+"""Networks see large images in tiles of TILE pixels with HALO pixels of context on each side.
+
+Both are multiples of 256 pixels, the restoration network's attention window, so that the grid of
+windows is the same wherever a tile starts.
+"""
 
 Box = tuple[int, int, int, int]
 """Top, bottom, left and right edge, in pixels."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qann_core import Codec, ParameterError, optimised_quantization
+from qann_core import Codec, ParameterError, optimised_quantization, tiling
 from qann_core.metrics import psnr
 from qann_core.quantization import DISTORTION_WEIGHT, step_for_levels
 from qann_core.search import levels_for_bpp, levels_for_psnr
@@ -64,6 +64,7 @@ def test_large_images_in_tiles_come_out_alike(
     latents = codec.encode(large)
     whole = codec.quantize(latents, 64, effort=2)
     monkeypatch.setattr(optimised_quantization, "TILE", 128)
+    monkeypatch.setattr(tiling, "HALO", 64)
     tiled = codec.quantize(latents, 64, effort=2)
     assert any((a != b).any() for a, b in zip(whole.bands, tiled.bands, strict=True))
     difference = costs[1] - cost(codec, large, 64, 2, "brotli")
