@@ -138,13 +138,14 @@ class LocalPool:
 
     def close(self) -> None:
         """Ends all processes; what they have in work is given up."""
-        workers = self._idle + [worker for worker, _ in self._busy.values()]
-        for worker in workers:
-            worker.connection.close()
-            worker.process.terminate()
-        for worker in workers:
+        busy = [worker for worker, _ in self._busy.values()]
+        for worker in busy:
+            worker.process.terminate()  # it removes the file that it may have half-written
+        for worker in busy:
             worker.process.join(5)
+        for worker in self._idle + busy:
             worker.process.kill()
+            worker.connection.close()
 
 
 @contextlib.contextmanager
