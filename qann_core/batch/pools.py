@@ -28,6 +28,9 @@ from .tasks import Job, Work
 ATTEMPTS = 3
 """How often a job is tried whose worker is lost: it may not have been the job's fault."""
 
+WORKERS_A_GPU = 4
+"""How many processes share a GPU."""
+
 _JOBS_A_WORKER = 2
 """Jobs that Ray is given at a time, for each that it can run: none waits for the next."""
 
@@ -204,7 +207,8 @@ class RayPool:
             reason = str(error).splitlines()[0]
             raise ParameterError(f"No Ray cluster at {address}: {reason}") from error
         self._ray, self._work, self._threads = ray, work, threads
-        self._run = ray.remote(num_cpus=threads, max_retries=0)(_run)
+        gpus = 1 / WORKERS_A_GPU if work.task.device == "cuda" else 0
+        self._run = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=0)(_run)
         self._jobs: dict[Any, Job] = {}
 
     @property
@@ -262,12 +266,16 @@ def cores() -> int:
         return count or 1
 
 
-def workers_and_threads(jobs: int, workers: int | None = None) -> tuple[int, int]:
+def workers_and_threads(
+    jobs: int, workers: int | None = None, device: str = "cpu"
+) -> tuple[int, int]:
     """How many processes, and with how many threads each, fill the cores and no more.
 
     One thread a worker where there are enough files: the networks' own threads wait for each
-    other, and reading, packing and writing use one core whatever there are.
+    other, and reading, packing and writing use one core whatever there are. A GPU has a few
+    workers: while one computes there, others read, pack and write.
     """
     if workers is None:
-        workers = max(1, min(cores(), jobs))
+        most = min(cores(), WORKERS_A_GPU) if device == "cuda" else cores()
+        workers = max(1, min(most, jobs))
     return workers, max(1, cores() // workers)

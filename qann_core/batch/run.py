@@ -108,7 +108,7 @@ def run_batch(
     summary = Summary(len(files), len(files) - len(jobs))
     report = progress or (lambda record, total: None)
     report(None, len(jobs))
-    workers, threads = workers_and_threads(len(jobs), machines.workers)
+    workers, threads = workers_and_threads(len(jobs), machines.workers, task.device)
     if machines.ray is not None:
         threads = 1
     work = Work(task, source, target, options, threads)

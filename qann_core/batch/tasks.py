@@ -58,7 +58,7 @@ class Compression:
     """An image to a .qann file, at N = ``levels`` or at the first target that is not None.
 
     Attributes:
-        model, coder, effort: as for ``Codec.load`` and ``Codec.pack``.
+        model, coder, device, effort: as for ``Codec.load`` and ``Codec.pack``.
         bpp, psnr: targets, see ``search``.
         keep_metadata: keep EXIF and XMP in the file (``metadata_chunk``).
         measures: of ``MEASURES``, taken of the decoded image.
@@ -66,6 +66,7 @@ class Compression:
 
     model: str = "default"
     coder: str | None = None
+    device: str = "cpu"
     levels: int = 96
     bpp: float | None = None
     psnr: float | None = None
@@ -101,7 +102,7 @@ class Compression:
 
     def prepare(self) -> None:
         """Loads the networks, which are kept."""
-        _codec(self.model, self.coder)
+        _codec(self.model, self.coder, self.device)
 
     @staticmethod
     def wants(name: str) -> bool:
@@ -115,7 +116,7 @@ class Compression:
     def run(self, source: Path | BinaryIO, output: str) -> Result:
         """Reads an image, returns its .qann file."""
         loaded = read_image(source)
-        codec = _codec(self.model, self.coder)
+        codec = _codec(self.model, self.coder, self.device)
         latents = codec.encode(loaded.pixels)
         data, levels = self._pack(codec, latents, loaded.pixels)
         height, width = loaded.pixels.shape[:2]
@@ -156,11 +157,13 @@ class Decompression:
 
     Attributes:
         model: what made the files, where that is not a bundled model.
+        device: as for ``Codec.load``.
         restore: run the restoration network.
         extension: of the images, such as ``.png``; it chooses the format.
     """
 
     model: str | None = None
+    device: str = "cpu"
     restore: bool = True
     extension: str = ".png"
 
@@ -177,7 +180,7 @@ class Decompression:
     def prepare(self) -> None:
         """Loads the networks, where they are known before a file is."""
         if self.model is not None:
-            _codec(self.model, None)
+            _codec(self.model, None, self.device)
 
     @staticmethod
     def wants(name: str) -> bool:
@@ -212,7 +215,7 @@ class Decompression:
 
         packed = read_packed(source)
         header = read_header(packed)
-        codec = _codec(self.model or model_by_id(header.model_id).name, None)
+        codec = _codec(self.model or model_by_id(header.model_id).name, None, self.device)
         pixels = codec.decode(codec.unpack(packed, MAX_PIXELS), self.restore)
         facts: dict[str, Any] = {"width": header.width, "height": header.height}
         facts |= {"levels": header.levels, "bpp": round(header.bits_per_pixel, 5)}
@@ -293,10 +296,10 @@ def read_packed(source: Path | BinaryIO) -> bytes:
 
 
 @lru_cache(maxsize=2)
-def _codec(model: str, coder: str | None) -> Codec:
+def _codec(model: str, coder: str | None, device: str) -> Codec:
     from ..codec import Codec
 
-    return Codec.load(model, coder)
+    return Codec.load(model, coder, device)
 
 
 def _measure(

@@ -20,7 +20,10 @@ _NAMED = 20
 
 
 def add_batch(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Adds the options that only folders have."""
+    """Adds the device and the options that only folders have."""
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda", "auto"), default="cpu", help="default cpu"
+    )
     group = parser.add_argument_group(
         "folders",
         "A tree of files to the same tree in another folder, or in an object store such as "

@@ -106,6 +106,7 @@ def _compress(options: argparse.Namespace) -> int:
 
     task = Compression(
         model=options.model,
+        device=options.device,
         coder=options.coder,
         levels=options.levels,
         bpp=options.bpp,
@@ -128,7 +129,9 @@ def _compress(options: argparse.Namespace) -> int:
 def _decompress(options: argparse.Namespace) -> int:
     from ..batch import Decompression
 
-    task = Decompression(options.model, not options.no_restore, f".{options.format}")
+    task = Decompression(
+        options.model, options.device, not options.no_restore, f".{options.format}"
+    )
     if is_batch(options):
         return run_folder(task, options)
     facts = _run_file(task, options)

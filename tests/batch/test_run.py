@@ -203,6 +203,7 @@ def test_workers_and_threads_fill_the_cores(monkeypatch: pytest.MonkeyPatch) -> 
     assert workers_and_threads(2) == (2, 4)
     assert workers_and_threads(1000, workers=3) == (3, 2)
     assert workers_and_threads(1000, workers=16) == (16, 1)
+    assert workers_and_threads(1000, device="cuda") == (4, 2)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
