@@ -1,0 +1,264 @@
+"""A fuzzer of .qann files that knows their structure; see ``python tests/fuzz/fuzz.py --help``.
+
+It starts from a corpus of small files of every coder, made here. A mutant has fields of the header,
+bytes of the payload or symbols inside of the Brotli stream changed; then lengths and checksum are
+made right again, so that it gets past them. Whatever a file holds, reading and decoding it gives
+integers within the bounds of N and a picture of the stated size, or a BitstreamError or ModelError,
+within SECONDS and MEGABYTES.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import struct
+import sys
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import brotli
+import numpy as np
+import psutil
+import torch
+
+from qann_core import Codec, bitstream
+from qann_core.coding.registry import CODER_NAMES
+from qann_core.coding.symbols import Source, varint
+from qann_core.coding.weights import Prior, cached_prior
+from qann_core.errors import BitstreamError, ModelError
+from qann_core.metadata_chunk import Kept, attach
+from qann_core.quantization import QuantizedLatents
+from qann_core.restoration import QannUNet
+from qann_core.shapes import integer_range, pyramid_shapes
+from qann_core.vae import WaveletVAE
+
+SECONDS, MEGABYTES = 2.0, 300
+MAX_PIXELS = 512 * 512
+"""What the reader is allowed; mutants may state any size."""
+
+MODEL = "0123abcd"
+TINY_PRIOR = Path(__file__).resolve().parents[1] / "golden" / "tiny-quarters"
+_HEADER = bitstream.HEADER_BYTES
+
+Shapes = Callable[[int, int], tuple[tuple[int, int, int], ...]]
+
+
+def one_band(height: int, width: int) -> tuple[tuple[int, int, int], ...]:
+    """Shapes of a VAE of one latent tensor: 4 channels at 1/8."""
+    return ((4, -(-height // 8), -(-width // 8)),)
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A file to mutate, and the shapes that its model's latents have."""
+
+    data: bytes
+    shapes: Shapes
+
+
+def corpus(prior: Prior) -> list[Seed]:
+    """Small files of every coder: all zeros, sparse, dense, smooth, one pixel, with metadata."""
+    numbers = np.random.default_rng(0)
+    seeds = []
+    pictures = ((1, 1, 16, 1.0), (40, 56, 64, 0.1), (33, 70, 512, 0.9), (64, 64, 96, 0.0),
+                (96, 20, 17, 0.4))  # fmt: skip
+    for height, width, levels, density in pictures:
+        for coder, shapes in (("brotli", pyramid_shapes), ("brotli", one_band), ("prior", None)):
+            shapes_of: Shapes = shapes or pyramid_shapes
+            low, high = integer_range(levels)
+            bands = []
+            for shape in shapes_of(height, width):
+                band = numbers.integers(low, high + 1, shape) // numbers.choice([1, 4, 16])
+                bands.append(np.where(numbers.random(shape) < density, band, 0).astype(np.int32))
+            latents = QuantizedLatents(tuple(bands), levels, height, width, MODEL)
+            given = prior if coder == "prior" else None
+            seeds.append(Seed(bitstream.pack(latents, coder, given, shapes_of), shapes_of))
+    seeds.append(Seed(attach(seeds[3].data, Kept(b"II*\0exif", b"<xmp/>")), seeds[3].shapes))
+    return seeds
+
+
+def mutant(seed: bytes, other: bytes, chance: random.Random) -> bytes:
+    """A file like ``seed``, with parts of ``other`` at times, and lengths and checksum right."""
+    header, payload = bytearray(seed[:_HEADER]), bytearray(seed[_HEADER:])
+    if chance.random() < 0.3:
+        _mutate_header(header, chance)
+    if chance.random() < 0.25:
+        payload = _mutate_symbols(bytes(header), payload, chance)
+    if chance.random() < 0.8:
+        for _ in range(chance.choice((1, 1, 1, 2, 4, 16))):
+            payload = _mutate_bytes(payload, other[_HEADER:], chance)
+    if chance.random() < 0.95 and seed[4] == 1:
+        struct.pack_into("<I", header, 16, len(payload))
+    if chance.random() < 0.98:
+        struct.pack_into("<I", header, 20, zlib.crc32(payload, zlib.crc32(header[:20])))
+    return bytes(header + payload)
+
+
+def _mutate_header(header: bytearray, chance: random.Random) -> None:
+    field = chance.choice(("coder", "levels", "size", "version", "any"))
+    if field == "coder":
+        header[5] = chance.choice((*CODER_NAMES, 0, 3, 255))
+    elif field == "levels":
+        struct.pack_into("<H", header, 10, chance.choice((0, 15, 16, 17, 31, 512, 513, 65535)))
+    elif field == "size":
+        sizes = (0, 1, 15, 16, 17, 100, 512, 4096, 65535)
+        struct.pack_into("<HH", header, 12, chance.choice(sizes), chance.choice(sizes))
+    elif field == "version":
+        header[4] = chance.choice((0, 1, 2, 3))
+    else:
+        header[chance.randrange(20)] = chance.randrange(256)
+
+
+_KINDS = ("flip", "set", "number", "cut", "drop", "repeat", "zero", "ones", "splice")
+_NUMBERS = (0, 1, 2, 127, 128, 255, 4095, 65535, 65536, 2**20 - 1, 2**28 - 1, 2**35 - 1)
+
+
+def _mutate_bytes(payload: bytearray, other: bytes, chance: random.Random) -> bytearray:
+    place = chance.randrange(len(payload) + 1)
+    end = min(len(payload), place + chance.choice((1, 2, 4, 8, 64)))
+    kind = chance.choice(
+        ("flip", "set", "number", "cut", "drop", "repeat", "zero", "ones", "splice")
+    )
+    if kind == "flip" and place < len(payload):
+        payload[place] ^= 1 << chance.randrange(8)
+    elif kind == "set" and place < len(payload):
+        payload[place] = chance.randrange(256)
+    elif kind == "number":
+        payload[place:end] = varint(chance.choice(_NUMBERS))
+    elif kind == "cut":
+        del payload[place:]
+    elif kind == "drop":
+        del payload[place:end]
+    elif kind == "repeat":
+        payload[place:place] = payload[place:end] * chance.choice((1, 3, 100))
+    elif kind in ("zero", "ones"):
+        payload[place:end] = (b"\0" if kind == "zero" else b"\xff") * (end - place)
+    elif kind == "splice":
+        start = chance.randrange(len(other) + 1)
+        payload[place:end] = other[start : start + 64]
+    return payload
+
+
+def _mutate_symbols(header: bytes, payload: bytearray, chance: random.Random) -> bytearray:
+    """Changes symbols inside of the Brotli stream of a wavelet model's payload, if it is one."""
+    if header[5] != 1:
+        return payload
+    try:
+        source = Source(bytes(payload))
+        flags = np.unpackbits(source.take(5))
+        for _ in range(int(flags[:3].sum())):
+            source.varint()
+        for _ in range(8):
+            if source.varint():
+                source.varint()
+        source.varint()
+        before = source.position
+        length = source.varint()
+        start = source.position
+        symbols = bytearray(brotli.decompress(source.take(length).tobytes()))
+    except (BitstreamError, brotli.error):
+        return payload
+    for _ in range(chance.choice((1, 1, 4))):
+        symbols = _mutate_bytes(symbols, bytes(symbols), chance)
+    stream = brotli.compress(bytes(symbols), quality=1)
+    fresh = payload[:before] + varint(len(stream)) + stream + payload[start + length :]
+    return bytearray(fresh)
+
+
+def tiny_codec() -> Codec:
+    """Untrained networks with a few features: fast, and as strict about shapes as real ones."""
+    torch.manual_seed(0)
+    vae = WaveletVAE((4, 4, 4, 4), (0, 0), (4, 4, 4, 4), (0, 0)).eval()
+    qann = QannUNet(widths=(8, 8, 8, 8), blocks_up=1, embedding_channels=8, attention_heads=2)
+    return Codec(vae, qann.eval(), MODEL)
+
+
+@dataclass
+class Outcome:
+    """What became of the mutants: how many of each kind, the slowest and the most memory."""
+
+    kinds: Counter[str]
+    slowest: float = 0.0
+    megabytes: float = 0.0
+
+
+def check(data: bytes, shapes: Shapes, prior: Prior, codec: Codec) -> str:
+    """Reads and decodes one file; its kind of outcome. Anything not allowed is raised."""
+    try:
+        quantized = bitstream.unpack(data, prior, MAX_PIXELS, shapes)
+    except (BitstreamError, ModelError) as error:
+        if "\n" in str(error):
+            raise AssertionError(f"not one sentence: {error!r}") from error
+        return type(error).__name__
+    low, high = integer_range(quantized.levels)
+    wanted = shapes(quantized.height, quantized.width)
+    if tuple(band.shape for band in quantized.bands) != wanted:
+        raise AssertionError("bands of other shapes")
+    if any(band.min() < low or band.max() > high for band in quantized.bands):
+        raise AssertionError("integers that N does not allow")
+    if shapes is not pyramid_shapes or quantized.model_id != MODEL:
+        return "integers"
+    picture = codec.decode(quantized)
+    if picture.shape != (quantized.height, quantized.width, 3):
+        raise AssertionError("a picture of another size")
+    return "picture"
+
+
+def run(seconds: float, start: int = 0, seeds: int | None = None) -> Iterator[Outcome]:
+    """Mutants until the time is up; yields the outcome so far after each.
+
+    Args:
+        start: number of the first mutant, by which it can be made again.
+        seeds: at most so many mutants.
+
+    Raises:
+        AssertionError: for an exception, a result, a time or memory that is not allowed; names the
+            mutant's number and holds its bytes in hexadecimal digits.
+    """
+    prior, codec = cached_prior(TINY_PRIOR), tiny_codec()
+    files = corpus(prior)
+    process, outcome = psutil.Process(), Outcome(Counter())
+    for seed in files:
+        check(seed.data, seed.shapes, prior, codec)
+    idle = process.memory_info().rss
+    until, number = time.monotonic() + seconds, start
+    while time.monotonic() < until and (seeds is None or number < start + seeds):
+        chance = random.Random(number)
+        seed, other = chance.choice(files), chance.choice(files)
+        data = mutant(seed.data, other.data, chance)
+        begun = time.process_time()
+        try:
+            kind = check(data, seed.shapes, prior, codec)
+        except Exception as error:
+            raise AssertionError(f"mutant {number}: {error!r}; {data.hex()}") from error
+        taken = time.process_time() - begun
+        used = (process.memory_info().rss - idle) / 1e6
+        outcome.kinds[kind] += 1
+        outcome.slowest = max(outcome.slowest, taken)
+        outcome.megabytes = max(outcome.megabytes, used)
+        if taken > SECONDS or used > MEGABYTES:
+            raise AssertionError(f"mutant {number}: {taken:.1f} s, {used:.0f} MB; {data.hex()}")
+        yield outcome
+        number += 1
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--start", type=int, default=0, help="number of the first mutant")
+    parser.add_argument("--count", type=int, help="at most so many mutants")
+    options = parser.parse_args()
+    *_, outcome = run(60 * options.minutes, options.start, options.count)
+    total = sum(outcome.kinds.values())
+    print(f"{total} mutants from number {options.start} on: {dict(outcome.kinds)}; slowest "
+          f"{outcome.slowest:.2f} s of CPU time, {outcome.megabytes:.0f} MB over idle")  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
