@@ -10,8 +10,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from app.compare.events import opening
+from app.memory import keep_freed_memory
 from app.page import build, launch_options
-from qann_core.memory import keep_freed_memory
 
 keep_freed_memory()
 demo = build()

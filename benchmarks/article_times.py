@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from app.compress import compress_photo
 from app.examples import example_photo
 from app.inside.layout import PARTS, Part
+from app.memory import keep_freed_memory
 from app.session import Visit
-from qann_core.memory import keep_freed_memory
 
 
 def seconds(part: Part, visit: Visit) -> float:

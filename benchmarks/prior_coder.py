@@ -6,9 +6,8 @@ Three coders of the same integers: ``planar`` (plain Brotli, quality 11, one byt
 subbands whole: see symbol_layout.py), ``grouped`` (the codec's Brotli coder) and ``prior``. The
 prior's files are decoded and compared. Prints two Markdown tables of all images: mean bytes with
 the worst image's change, and seconds to code and decode (planar is not decoded), the prior's with
-its network on one core and on all; Brotli's library uses one. The process keeps freed memory, as
-the page's does. Run it with nothing beside it. All bytes of the coded integers count; the
-container's 24 are the same for all and do not.
+its network on one core and on all; Brotli's library uses one. Run it with nothing beside it. All
+bytes of the coded integers count; the container's 24 are the same for all and do not.
 """
 
 from pathlib import Path
@@ -24,7 +23,6 @@ from qann_core.coding.registry import coder_by_name
 from qann_core.coding.weights import load_prior
 from qann_core.evaluation.tables import markdown_table
 from qann_core.files import find_images
-from qann_core.memory import keep_freed_memory
 
 DEFAULT_LEVELS = (32, 48, 64, 96, 128, 192)
 SIZES = ("planar", "grouped", "prior")
@@ -38,7 +36,7 @@ def main() -> None:
     parser = folder_parser(__doc__, DEFAULT_LEVELS)
     parser.add_argument("--prior", type=Path, help="a prior folder instead of the model's own")
     options = parser.parse_args()
-    keep_freed_memory()
+
     codec = Codec.load(options.model)
     prior = coder_by_name("prior", load_prior(options.prior) if options.prior else codec.prior)
     grouped = coder_by_name("brotli")

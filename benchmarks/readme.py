@@ -3,7 +3,7 @@
     python benchmarks/readme.py
 
 README.md and the models' cards name the tables between markers; the figures are those of
-assets/benchmarks/kodak.json, which ``qann benchmark`` writes.
+assets/benchmarks/kodak.json, which ``make benchmark`` writes.
 """
 
 import json
@@ -22,7 +22,8 @@ def main() -> None:
     )
     for path in TEXTS:
         text = path.read_text(encoding="utf-8")
-        filled = fill_in(text, document)
+        model = path.parent.name if path.name == "MODEL_CARD.md" else None
+        filled = fill_in(text, document, model)
         if filled != text:
             path.write_text(filled, encoding="utf-8")
         print(f"{path.relative_to(ROOT)}: {'changed' if filled != text else 'up to date'}")

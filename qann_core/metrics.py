@@ -153,7 +153,7 @@ def _ms_ssim_channel(a: np.ndarray, b: np.ndarray) -> float:
     for weight in _MS_SSIM_WEIGHTS[:-1]:
         product *= max(0.0, _similarity(a, b)[1]) ** weight
         a, b = _halve(a), _halve(b)
-    return product * max(0.0, _similarity(a, b)[0]) ** _MS_SSIM_WEIGHTS[-1]
+    return float(product * max(0.0, _similarity(a, b)[0]) ** _MS_SSIM_WEIGHTS[-1])
 
 
 def _check_pair(a: np.ndarray, b: np.ndarray) -> None:

@@ -56,6 +56,17 @@ class Curves:
         rows = [[_value(p, value) for p in self.by_curve[curve][image]] for image in sorted(images)]
         return [float(mean) for mean in np.mean(rows, axis=0)] if rows else []
 
+    def least_gain(self, curve: Curve, measure: str) -> list[float]:
+        """By setting, what restoration adds to a measure on the image that it helps least."""
+        quantized, restored = _pair(curve)
+        gains = [
+            [_value(r, measure) - _value(q, measure)
+             for r, q in zip(self.by_curve[restored][image], self.by_curve[quantized][image],
+                             strict=True)]
+            for image in self.images(quantized, measure) & self.images(restored, measure)
+        ]  # fmt: skip
+        return [float(gain) for gain in np.min(gains, axis=0)] if gains else []
+
     def axes(self, curve: Curve, measure: str, images: Iterable[str]) -> Axes:
         """The mean curve over the images, as deltas take it."""
         images = set(images)
@@ -214,6 +225,8 @@ def _curve_rows(
             columns = {name: curves.mean(curve, name, images) for name in ("bpp", "n_bytes")}
             for m in evaluation.measures:
                 columns[m] = curves.mean(curve, m, curves.images(curve, m))
+                if curve.variant == RESTORED:
+                    columns[f"{m}_least_gain"] = curves.least_gain(curve, m)
             points = [
                 {
                     "setting": n,

@@ -51,20 +51,20 @@ def levels_table(document: Document) -> str:
 def gains_table(document: Document) -> str:
     """What restoration adds at each N: on the mean, and on the image that it helps least."""
     chosen = [m for m in ("psnr", "ssimulacra2") if m in document["measures"]]
-    rows = []
-    for row in document["mean"]:
-        cells = [str(row["levels"]), _number(row["bpp"], 3)]
-        for m in chosen:
-            quantized, restored = row[f"{m}_{QUANTIZED}"], row[f"{m}_{RESTORED}"]
-            of_n = [r for r in document["per_image"] if r["levels"] == row["levels"]]
-            each = [_gain(r[f"{m}_{QUANTIZED}"], r[f"{m}_{RESTORED}"]) for r in of_n]
-            least = min((gain for gain in each if gain is not None), default=None)
-            cells += [_number(quantized, 2), _number(restored, 2)]
-            cells += [_signed(_gain(quantized, restored), 2), _signed(least, 2)]
-        rows.append(cells)
     head = ["N", "bits per pixel"]
     for m in chosen:
         head += [f"{_titled(m)} quantized", "restored", "gain", "least gain of an image"]
+    fields = ("model", "coder", "effort")
+    pairs = [_same(document, *fields, variant=v)[:1] for v in (QUANTIZED, RESTORED)]
+    rows = []
+    points = [curve["points"] for pair in pairs for curve in pair] or [[], []]
+    for quantized, restored in zip(*points, strict=True):
+        cells = [str(restored["setting"]), _number(restored["bpp"], 3)]
+        for m in chosen:
+            cells += [_number(quantized[m], 2), _number(restored[m], 2)]
+            cells += [_signed(_gain(quantized[m], restored[m]), 2)]
+            cells += [_signed(restored[f"{m}_least_gain"], 2)]
+        rows.append(cells)
     return markdown_table(head, rows)
 
 
@@ -150,11 +150,16 @@ TABLES: dict[str, Callable[[Document], str]] = {
 """Tables that a text can hold, by the name in its markers, see ``fill_in``."""
 
 
-def fill_in(text: str, document: Document) -> str:
-    """The text with each table between ``<!-- NAME table -->`` and ``<!-- end -->`` made anew."""
+def fill_in(text: str, document: Document, model: str | None = None) -> str:
+    """The text with each table between ``<!-- NAME table -->`` and ``<!-- end -->`` made anew.
+
+    Args:
+        model: whose gains and peers are told, by default the main one's.
+    """
+    shown = {**document, "main": {**document["main"], **({"model": model} if model else {})}}
 
     def table(found: re.Match[str]) -> str:
-        return f"{found[1]}\n{TABLES[found[2]](document)}<!-- end -->"
+        return f"{found[1]}\n{TABLES[found[2]](shown)}<!-- end -->"
 
     names = "|".join(sorted(TABLES, key=len, reverse=True))
     return re.sub(rf"(<!-- ({names}) table -->)\n.*?<!-- end -->", table, text, flags=re.DOTALL)
