@@ -108,9 +108,10 @@ def test_search_by_rate_and_by_quality(codec: Codec, photo: np.ndarray) -> None:
     pixels = photo.shape[0] * photo.shape[1]
     data, levels = levels_for_bpp(codec, latents, 1.0, lambda: None)
     assert 8 * len(data) / pixels <= 1.0 < 8 * len(codec.pack(latents, levels + 1)) / pixels
-    data, levels = levels_for_psnr(codec, latents, photo, 30.0, lambda: None)
-    assert psnr(photo, codec.decode(codec.unpack(data))) >= 30.0
-    assert psnr(photo, codec.decode(codec.quantize(latents, levels - 1))) < 30.0
+    target = psnr(photo, codec.decode(codec.quantize(latents, 80)))
+    data, levels = levels_for_psnr(codec, latents, photo, target, lambda: None)
+    assert psnr(photo, codec.decode(codec.unpack(data))) >= target
+    assert levels <= 80 and len(data) <= len(codec.pack(latents, 80))
     with pytest.raises(ParameterError, match="cannot be reached"):
         levels_for_bpp(codec, latents, 0.0001, lambda: None)
     with pytest.raises(ParameterError, match="cannot be reached"):

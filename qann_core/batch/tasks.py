@@ -59,7 +59,7 @@ class Compression:
 
     Attributes:
         model, coder, device, effort: as for ``Codec.load`` and ``Codec.pack``.
-        bpp, psnr: targets, see ``search``.
+        bpp, psnr, ssimulacra2: targets, see ``search``.
         keep_metadata: keep EXIF and XMP in the file (``metadata_chunk``).
         measures: of ``MEASURES``, taken of the decoded image.
     """
@@ -70,6 +70,7 @@ class Compression:
     levels: int = 96
     bpp: float | None = None
     psnr: float | None = None
+    ssimulacra2: float | None = None
     effort: int = 0
     keep_metadata: bool = False
     measures: tuple[str, ...] = ()
@@ -81,10 +82,14 @@ class Compression:
         """Raises QannError for options that no image could be compressed with; needs no torch."""
         from ..models import coder_names, resolve_folder
 
-        for name in ("bpp", "psnr"):
+        for name in ("bpp", "psnr", "ssimulacra2"):
             target = getattr(self, name)
             if target is not None and not (math.isfinite(target) and target > 0):
                 raise ParameterError(f"--{name} is {target}; it must be a number above 0.")
+        if self.ssimulacra2 is not None and self.ssimulacra2 > 100:
+            raise ParameterError(
+                f"--ssimulacra2 is {self.ssimulacra2}; no image has more than 100."
+            )
         if not 0 <= self.effort <= MAX_EFFORT:
             raise ParameterError(
                 f"effort is {self.effort}; it must be a whole number from 0 to {MAX_EFFORT}."
@@ -142,12 +147,15 @@ class Compression:
         return Kept(exif if len(exif) <= MAX_BYTES else b"", xmp if len(xmp) <= MAX_BYTES else b"")
 
     def _pack(self, codec: Codec, latents: Any, pixels: np.ndarray) -> tuple[bytes, int]:
-        from ..search import levels_for_bpp, levels_for_psnr
+        from ..search import levels_for_bpp, levels_for_psnr, levels_for_ssimulacra2
 
         if self.bpp is not None:
             return levels_for_bpp(codec, latents, self.bpp, _silent, self.effort)
         if self.psnr is not None:
             return levels_for_psnr(codec, latents, pixels, self.psnr, _silent, self.effort)
+        if self.ssimulacra2 is not None:
+            target = self.ssimulacra2
+            return levels_for_ssimulacra2(codec, latents, pixels, target, _silent, self.effort)
         return codec.pack(latents, self.levels, effort=self.effort), self.levels
 
 

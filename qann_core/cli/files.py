@@ -46,8 +46,11 @@ def _add_compress(commands: argparse._SubParsersAction) -> None:
         metavar="N",
         help=f"distinct values, {MIN_LEVELS} (small) to {MAX_LEVELS} (fine); default 96",
     )
-    target.add_argument("--bpp", type=float, help="largest N whose file is at most this rate")
-    target.add_argument("--psnr", type=float, help="smallest N that reaches this PSNR in dB")
+    target.add_argument("--bpp", type=float, help="best file of at most so many bits per pixel")
+    target.add_argument("--psnr", type=float, help="smallest file of at least this PSNR in dB")
+    target.add_argument(
+        "--ssimulacra2", type=float, metavar="SCORE", help="smallest file of at least this score"
+    )
     parser.add_argument(
         "--effort",
         type=int,
@@ -111,6 +114,7 @@ def _compress(options: argparse.Namespace) -> int:
         levels=options.levels,
         bpp=options.bpp,
         psnr=options.psnr,
+        ssimulacra2=options.ssimulacra2,
         effort=options.effort,
         keep_metadata=options.keep_metadata,
         measures=tuple(options.measure),
