@@ -167,36 +167,27 @@ def write_bytes_atomically(path: str | Path, data: bytes, force: bool = False) -
 
 
 @contextmanager
-def folder_written_atomically(folder: str | Path) -> Iterator[Path]:
-    """A new folder that appears with everything in it, or not at all.
+def staging_folder(target: str | Path) -> Iterator[Path]:
+    """An empty folder beside ``target``, on the same disk, in which a result is made ready.
 
-    Yields:
-        An empty folder beside it, to write into. It takes the name when the block ends; after any
-        exception, or a request to terminate, it is removed.
+    Whatever is left of it goes when the block ends, by an exception or a request to terminate too.
 
     Raises:
-        ParameterError: when something but an empty folder has that name already, or it cannot be
-            written.
+        ParameterError: when it cannot be made.
     """
-    target = Path(os.path.realpath(folder))
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise ParameterError(f"{folder} exists already; choose another name or remove it.")
-    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
+    parent = Path(os.path.realpath(target)).parent
+    staged = parent / f".{secrets.token_hex(8)}.tmp"
     with _termination_raises():
         try:
-            temporary.mkdir(parents=True)
-            yield temporary
-            if os.name == "nt" and target.exists():  # only there a rename never replaces
-                target.rmdir()
-            temporary.rename(target)
+            staged.mkdir(parents=True)
         except OSError as error:
-            if error.filename and not str(error.filename).startswith(str(temporary)):
-                raise  # something else that the block tried, such as reading a source
             raise ParameterError(
-                f"{folder} cannot be written: {error.strerror or error}."
+                f"{target} cannot be written: {error.strerror or error}."
             ) from error
+        try:
+            yield staged
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(staged, ignore_errors=True)
 
 
 class _Terminated(BaseException):

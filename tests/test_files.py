@@ -14,8 +14,8 @@ from qann_core.errors import ParameterError, one_line
 from qann_core.files import (
     check_target,
     find_images,
-    folder_written_atomically,
     listed_paths,
+    staging_folder,
     write_bytes_atomically,
 )
 
@@ -181,14 +181,14 @@ class TestWriting:
     def test_termination_leaves_no_temporary_file(self, tmp_path, name, what):
         program = f"""
 import os, signal, sys
-from qann_core.files import folder_written_atomically, write_bytes_atomically
+from qann_core.files import staging_folder, write_bytes_atomically
 def terminated(_):
     os.kill(os.getpid(), signal.{name})
 os.fsync = terminated
 if {what!r} == "file":
     write_bytes_atomically(sys.argv[1], b"data")
 else:
-    with folder_written_atomically(sys.argv[1]) as folder:
+    with staging_folder(sys.argv[1]) as folder:
         (folder / "part").write_bytes(b"data")
         terminated(0)
 """
@@ -202,39 +202,26 @@ else:
         assert signal.getsignal(signal.SIGTERM) is before
 
 
-class TestFolders:
-    def test_a_folder_appears_whole(self, tmp_path):
-        target = tmp_path / "new" / "model"
-        with folder_written_atomically(target) as folder:
-            (folder / "part").write_bytes(b"1")
-            assert not target.exists()
-        assert [p.name for p in target.iterdir()] == ["part"]
-        assert [p.name for p in target.parent.iterdir()] == ["model"]
+class TestStaging:
+    def test_a_folder_beside_the_target_that_goes(self, tmp_path):
+        target = tmp_path / "models" / "mine"
+        with staging_folder(target) as staged:
+            assert staged.parent == target.parent and not target.exists()
+            (staged / "part").write_bytes(b"1")
+        assert list(target.parent.iterdir()) == []
 
     @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
     def test_a_failure_leaves_nothing(self, tmp_path, error):
-        with pytest.raises(type(error)), folder_written_atomically(tmp_path / "model") as folder:
-            (folder / "part").write_bytes(b"1")
+        with pytest.raises(type(error)), staging_folder(tmp_path / "model") as staged:
+            (staged / "part").write_bytes(b"1")
             raise error
         assert list(tmp_path.iterdir()) == []
 
-    def test_whose_fault_it_was_is_told_apart(self, tmp_path):
-        with pytest.raises(FileNotFoundError), folder_written_atomically(tmp_path / "a") as folder:
-            (tmp_path / "none").read_bytes()
+    def test_where_it_cannot_be_made(self, tmp_path):
+        file = touch(tmp_path / "file")
         refused = pytest.raises(ParameterError, match="cannot be written")
-        with refused, folder_written_atomically(tmp_path / "a") as folder:
-            (folder / "none" / "part").write_bytes(b"")
-        assert list(tmp_path.iterdir()) == []
-
-    def test_what_is_there_is_kept(self, tmp_path):
-        (tmp_path / "empty").mkdir()
-        with folder_written_atomically(tmp_path / "empty") as folder:
-            touch(folder / "a")
-        for name in ("empty", "empty/a"):
-            refused = pytest.raises(ParameterError, match="exists already")
-            with refused, folder_written_atomically(tmp_path / name):
-                pass
-        assert (tmp_path / "empty" / "a").is_file()
+        with refused, staging_folder(file / "model"):
+            pass
 
 
 def test_names_that_do_not_print_take_one_line():

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from ..files import staging_folder
 from ..models import MODEL_FILES, ModelInfo, folder_digest
 
 
@@ -44,9 +43,7 @@ def export_model(networks: Path, folder: Path, summary: str, aim: str = "psnr") 
             ``folder`` is then as it was.
     """
     contents = {name: _converted(networks / name) for name in MODEL_FILES}
-    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.absolute().parent))
-    try:
+    with staging_folder(folder) as staged:
         for name, content in contents.items():
             (staged / name).parent.mkdir(exist_ok=True)
             (staged / name).write_bytes(content)
@@ -56,8 +53,6 @@ def export_model(networks: Path, folder: Path, summary: str, aim: str = "psnr") 
         for name in (*MODEL_FILES, "model.json"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             os.replace(staged / name, folder / name)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
     return info
 
 
