@@ -96,8 +96,8 @@ def to_document(evaluation: Evaluation) -> Document:
         bd_rate: by measure and peer, in per cent, of the mean curves over the images where both are
             finite; ``bd_rate_psnr`` are those by PSNR, and ``no_bd_rate`` has the reasons.
         curves: every curve with its software and its mean points.
-        deltas: each of this codec's restored curves against every peer, the main one's also
-            against the others and against what was published, with the spread over images.
+        deltas: each of this codec's restored curves against every peer, the main one and what was
+            published, and the main one against every other, with the spread over images.
         published: the source of the curves that were not measured here.
         processor: what it ran on.
     """
@@ -244,12 +244,15 @@ def _curve_rows(
 def _deltas(
     evaluation: Evaluation, curves: Curves, published: Published | None
 ) -> list[dict[str, Any]]:
-    """Each restored curve against each peer; the first one against every other curve as well."""
+    """Each restored curve against each peer and the first; the first one against every other."""
     every = [curve for curve in curves.by_curve if curves.images(curve)]
     restored = [curve for curve in every if curve.variant == RESTORED]
     rows = []
     for curve in restored:
-        anchors = [a for a in every if a.codec != QANN or (curve == restored[0] and a != curve)]
+        anchors = [
+            a for a in every
+            if a != curve and (a.codec != QANN or restored[0] in (a, curve))
+        ]  # fmt: skip
         for anchor in anchors:
             row: dict[str, Any] = {"curve": curve.name, "anchor": anchor.name}
             for m in evaluation.measures:

@@ -143,7 +143,7 @@ class ModelSubject:
     @property
     def software(self) -> str:
         """See ``Subject``."""
-        return f"qann {__version__}, model {folder_digest(resolve_folder(self.model))}"
+        return _software(self.model)
 
     def points(
         self, pixels: np.ndarray, settings: Sequence[int], measures: Sequence[str]
@@ -213,7 +213,7 @@ class VariantSubject:
     @property
     def software(self) -> str:
         """See ``Subject``."""
-        return f"qann {__version__}, model {folder_digest(resolve_folder(self.model))}"
+        return _software(self.model)
 
     def points(
         self, pixels: np.ndarray, settings: Sequence[int], measures: Sequence[str]
@@ -273,6 +273,10 @@ def make_subjects(
         if names.count(name) > 1:
             raise ParameterError(f"{name} is asked for twice; name each codec and model once.")
     return chosen
+
+
+def _software(model: str) -> str:
+    return f"qann {__version__}, model {folder_digest(resolve_folder(model))}"
 
 
 def _short(model: str) -> str:
