@@ -17,7 +17,7 @@ _PART = "manifest-{:06d}.part.jsonl"
 _SECONDS_A_PART = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One file's line.
 

@@ -94,11 +94,10 @@ def run_batch(
     """
     machines = machines or Machines()
     task.check()
-    files = _checked_files(task, source, target, force)
+    files, there = _checked_files(task, source, target, force)
     target.prepare()
     manifest, outputs = Manifest(target), task.outputs(list(files))
-    there, options = target.list(lambda _: True), digest(task)
-    jobs = []
+    options, jobs = digest(task), []
     for path, entry in files.items():
         record = manifest.records.get(path)
         if record is None or not record.is_current(options, entry, there.get(outputs[path])):
@@ -125,7 +124,10 @@ def run_batch(
     return summary
 
 
-def _checked_files(task: Task, source: Store, target: Store, force: bool) -> dict[str, Entry]:
+def _checked_files(
+    task: Task, source: Store, target: Store, force: bool
+) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """The files to do and those that are in the target already."""
     if not source.exists():
         raise ParameterError(f"{source} is not a folder; name one that is there.")
     if source.is_local and target.is_local:
@@ -143,4 +145,4 @@ def _checked_files(task: Task, source: Store, target: Store, force: bool) -> dic
             f"{target} is not empty and has no {NAME} of an earlier run; name another folder, or "
             "use --force to write into it."
         )
-    return files
+    return files, there

@@ -20,7 +20,7 @@ _STAMPS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", 
 """Names, in the listings of fsspec's file systems, of what changes when a file does."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What a listing says of one file: its size in bytes and what changes when its content does
     (the time of modification, or the tag of an object store)."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MEASURES = ("psnr", "ssim", "ms_ssim", "ssimulacra2")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
     """One file to work on: its path, where the result goes, and what the listing said of it."""
 
