@@ -1,7 +1,6 @@
 """Entry point of the demo: ``python app.py``, Gradio's reload, or a Hugging Face Space."""
 
 import os
-from threading import Thread
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -9,7 +8,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from app.compare.events import opening
+from app.frames import start_filling
 from app.memory import keep_freed_memory
 from app.page import build, launch_options
 
@@ -17,5 +16,5 @@ keep_freed_memory()
 demo = build()
 
 if __name__ == "__main__":
-    Thread(target=opening, daemon=True).start()  # the first visitor finds the first result ready
+    start_filling()
     demo.launch(**launch_options())

@@ -17,8 +17,8 @@ from .compress import Result, compress_photo, peer_at_same_bytes
 from .curves.measures import MEASURES, bd_rates
 from .curves.sweeps import shown_peers, sweep
 from .open_file.events import decode_file
+from .photos import PAGE_MEGAPIXELS, Photo, latents_pool, read_photo
 from .pictures import cache_file, png_bytes
-from .session import PAGE_MEGAPIXELS, Photo, latents_pool, read_photo
 from .toasts import refused
 
 

@@ -1,35 +1,35 @@
-"""A photo at one N: the file, both decoded pictures and their measures, on shared cores."""
+"""A photo at one N, in steps: the file and the quantized picture first, then the restored one."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from qann_core import QannError
 from qann_core.evaluation.peers import PeerResult, at_bytes, bytes_at_psnr, peer_by_name
-from qann_core.metrics import bits_per_pixel, psnr, ssim
+from qann_core.metrics import bits_per_pixel, psnr, ssim, ssimulacra2
 
 from .choice import Choice, codec_of, pack
 from .cores import shares
+from .photos import Photo
 from .pictures import closer_look, lossless_bytes, png_bytes
-from .session import Photo
 
 
 @dataclass
-class Result:
-    """A photo at one N: the file, both decoded pictures and their measures.
+class Draft:
+    """What is known of a photo at one N before the restoration network has run.
 
     Attributes:
         levels, step: N and the quantization step that it gives.
         choice: what compressed it.
         data: the .qann file.
-        quantized, restored: uint8 (H, W, 3), decoded without and with the restoration network.
-        psnr_*, ssim_*: against the original.
-        jpeg_bytes: length of a JPEG file with the restored picture's PSNR; None if out of reach.
-        quantized_file: the quantized picture as a lossless file, and its extension.
-        restored_png: the restored picture as a PNG file.
-        spot: rows and columns of the small box where restoration helps most.
-        peers: other codecs' files of at most as many bytes, filled as they are asked for.
+        quantized: uint8 (H, W, 3), decoded without the restoration network.
+        quantized_file: the same as a lossless file, and its extension.
+        encode_seconds: quantization and packing, and the encoder's network where it ran; None where
+            the processor was busy with other things.
     """
 
     levels: int
@@ -37,26 +37,47 @@ class Result:
     choice: Choice
     data: bytes
     quantized: np.ndarray
+    quantized_file: tuple[bytes, str]
+    encode_seconds: float | None
+
+    @property
+    def bits_per_pixel(self) -> float:
+        """Rate of the whole file."""
+        return bits_per_pixel(len(self.data), *self.quantized.shape[:2])
+
+    @property
+    def ratio(self) -> float:
+        """How many times smaller than the raw 24-bit pixels the file is."""
+        return self.quantized.nbytes / len(self.data)
+
+
+@dataclass
+class Result(Draft):
+    """A photo at one N: the file, both decoded pictures and their measures.
+
+    Attributes:
+        restored: uint8 (H, W, 3), decoded with the restoration network.
+        psnr_*, ssim_*: against the original.
+        jpeg_bytes: length of a JPEG file with the restored picture's PSNR; None if out of reach.
+        restored_png: the restored picture as a PNG file.
+        spot: rows and columns of the small box where restoration helps most.
+        decode_seconds: the restoration network and the decoder.
+        ssimulacra2_*: against the original; None before ``judge`` or where it is not installed.
+        peers: other codecs' files of at most as many bytes, filled as they are asked for.
+    """
+
     restored: np.ndarray
     psnr_quantized: float
     psnr_restored: float
     ssim_quantized: float
     ssim_restored: float
     jpeg_bytes: float | None
-    quantized_file: tuple[bytes, str]
     restored_png: bytes
     spot: tuple[slice, slice]
+    decode_seconds: float
+    ssimulacra2_quantized: float | None = None
+    ssimulacra2_restored: float | None = None
     peers: dict[str, PeerResult] = field(default_factory=dict)
-
-    @property
-    def bits_per_pixel(self) -> float:
-        """Rate of the whole file."""
-        return bits_per_pixel(len(self.data), *self.restored.shape[:2])
-
-    @property
-    def ratio(self) -> float:
-        """How many times smaller than the raw 24-bit pixels the file is."""
-        return self.restored.nbytes / len(self.data)
 
     @property
     def gain(self) -> float:
@@ -69,45 +90,78 @@ class Result:
         return None if self.jpeg_bytes is None else 100 * (1 - len(self.data) / self.jpeg_bytes)
 
 
-def compress_photo(photo: Photo, levels: int) -> Result:
-    """The photo at N = ``levels``, by what was chosen: file, pictures, measures.
+def compress_in_steps(photo: Photo, levels: int) -> Iterator[Draft]:
+    """The photo at N = ``levels``, by what was chosen: a ``Draft``, then the ``Result``.
 
     Restoration takes as long as all else together: it has the cores but one for itself.
     """
     choice, pixels = photo.choice, photo.pixels
+    started = time.perf_counter()
     codec, latents = codec_of(choice.model), photo.latents(choice.model)
     quantized = codec.quantize(latents, levels, choice.effort)
+    before_packing = time.perf_counter() - started
 
-    def without_restoration() -> tuple[np.ndarray, float, tuple[bytes, str]]:
+    def packed() -> tuple[bytes, float]:
+        started = time.perf_counter()
+        return pack(quantized, choice), time.perf_counter() - started
+
+    def decoded() -> tuple[np.ndarray, float]:
+        started = time.perf_counter()
+        return codec.decode(quantized), time.perf_counter() - started
+
+    def without_restoration() -> tuple[np.ndarray, tuple[bytes, str]]:
         plain = codec.decode(quantized, restore=False)
-        return plain, ssim(pixels, plain), lossless_bytes(plain)
+        return plain, lossless_bytes(plain)
 
     many, one = shares()
-    restoring = many.submit(codec.decode, quantized)
-    packing = one.submit(pack, quantized, choice)
     beside = one.submit(without_restoration)
-    restored = restoring.result()
-    reached = psnr(pixels, restored)
-    ssim_restored = one.submit(ssim, pixels, restored)
-    jpeg = one.submit(bytes_at_psnr, peer_by_name("jpeg"), pixels, reached, photo.jpeg)
-    restored_png = png_bytes(restored)
-    plain, ssim_quantized, quantized_file = beside.result()
-    return Result(
+    packing = one.submit(packed)
+    restoring = many.submit(decoded)
+    plain, quantized_file = beside.result()
+    data, seconds = packing.result()
+    draft = Draft(
         levels=quantized.levels,
         step=quantized.step,
         choice=choice,
-        data=packing.result(),
+        data=data,
         quantized=plain,
+        quantized_file=quantized_file,
+        encode_seconds=before_packing + seconds,
+    )
+    ssim_quantized = one.submit(ssim, pixels, plain)
+    yield draft
+    restored, seconds = restoring.result()
+    reached = psnr(pixels, restored)
+    ssim_restored = one.submit(ssim, pixels, restored)
+    jpeg = one.submit(bytes_at_psnr, peer_by_name("jpeg"), pixels, reached, photo.jpeg)
+    yield Result(
+        **vars(draft),
         restored=restored,
         psnr_quantized=psnr(pixels, plain),
         psnr_restored=reached,
         spot=closer_look(pixels, plain, restored),
-        ssim_quantized=ssim_quantized,
+        restored_png=png_bytes(restored),
+        ssim_quantized=ssim_quantized.result(),
         ssim_restored=ssim_restored.result(),
         jpeg_bytes=jpeg.result(),
-        quantized_file=quantized_file,
-        restored_png=restored_png,
+        decode_seconds=seconds,
     )
+
+
+def compress_photo(photo: Photo, levels: int) -> Result:
+    """The last of the steps: the whole result."""
+    *_, result = compress_in_steps(photo, levels)
+    assert isinstance(result, Result)
+    return result
+
+
+def judge(photo: Photo, result: Result) -> None:
+    """Measures SSIMULACRA 2 of both pictures, which takes too long for a first answer."""
+    try:
+        result.ssimulacra2_quantized = ssimulacra2(photo.pixels, result.quantized)
+        result.ssimulacra2_restored = ssimulacra2(photo.pixels, result.restored)
+    except QannError:  # not installed, or the picture is too small for it
+        result.ssimulacra2_quantized = result.ssimulacra2_restored = None
 
 
 def peer_at_same_bytes(photo: Photo, result: Result, name: str) -> PeerResult:

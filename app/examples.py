@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from .session import Photo, read_photo
+from .photos import Photo, read_photo
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "assets" / "examples"
 

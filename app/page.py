@@ -6,24 +6,28 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
 from . import api
 from .compare import events
 from .compare import layout as compare
 from .curves import layout as curves
+from .examples import EXAMPLES
+from .frames import folder
 from .inside import layout as inside
 from .open_file import layout as open_file
 from .session import KEEP_SECONDS, Visit
 
-TITLE = "QANN — slide the diversity, watch the network repair it"
+TITLE = "QANN: an image codec you can look inside"
 
 HEADING = """
-# QANN
-A photo codec you can look inside: keep only **N distinct values**, pack them with Brotli,
-then let a small network that knows N repair the picture.
+<h1>QANN</h1><p>A photo kept as <b>N distinct values</b>, packed with Brotli, and repaired by a
+small network that knows N.</p>
 """
 
-HERE = Path(__file__).resolve().parent
+STATIC = Path(__file__).resolve().parent / "static"
+ROOMS_CSS = [STATIC.parent / room / f"{room}.css" for room in ("curves", "inside")]
 _SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
@@ -66,32 +70,35 @@ def build() -> gr.Blocks:
         title=TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=False
     ) as demo:
         visit = gr.State(Visit(), time_to_live=KEEP_SECONDS, delete_callback=Visit.forget)
-        gr.Markdown(HEADING, elem_id="heading")
+        gr.HTML(HEADING, elem_id="heading")
         with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Compare", id="compare", elem_id="tab-compare"):
                 tab = compare.build(visit)
-            with gr.Tab("Rate-distortion", id="curves") as curves_tab:
+            with gr.Tab("Rate-distortion", id="curves", elem_id="tab-curves") as curves_tab:
                 curves.build(visit, curves_tab, tab)
             with gr.Tab("Inside the codec", id="inside", elem_id="tab-inside") as inside_tab:
                 inside.build(visit, inside_tab, tab)
             with gr.Tab("Open a .qann file", id="open", elem_id="tab-open"):
                 open_file.build()
         api.build()
-        events.wire(demo, tab)
+        events.wire(tab)
     demo.queue(max_size=64, default_concurrency_limit=4)
     return demo
+
+
+def _static_routes() -> list[Mount]:
+    """What is served without Gradio: our scripts, the examples, and results made ahead."""
+    folders = {"qann": STATIC, "photos": EXAMPLES, "frames": folder()}
+    return [Mount(f"/{name}", StaticFiles(directory=path)) for name, path in folders.items()]
 
 
 def launch_options() -> dict[str, Any]:
     """What ``demo.launch`` is told."""
     return {
         "theme": theme(),
-        "css_paths": [
-            HERE / "page.css",
-            HERE / "curves" / "curves.css",
-            HERE / "inside" / "inside.css",
-        ],
-        "js": (HERE / "page.js").read_text(encoding="utf-8"),
+        "css_paths": [STATIC / "page.css", STATIC / "compare.css", *ROOMS_CSS],
+        "head": '<script type="module" src="qann/main.js"></script>',
+        "app_kwargs": {"routes": _static_routes()},
         "max_file_size": "30mb",
         "mcp_server": True,
         "footer_links": ["api", "settings"],

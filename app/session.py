@@ -1,123 +1,47 @@
-"""What one visitor's visit keeps: the photo, its latents (encoded once), the present result.
+"""What one visitor's visit keeps: the own photo, and what is on screen.
 
-A ``Visit`` lives in a ``gr.State``: one for each open page, never shared. Pixels of the photo and
-of one result stay with the visit; latents, the largest part, lie in a pool of bounded size and are
-made again when a visitor returns after others have taken the room.
+A ``Visit`` lives in a ``gr.State``: one for each open page, never shared. Photos of the gallery are
+shown from files made ahead (``app.frames``), without the server: the browser notes what it
+shows, and ``Visit.present`` computes it when another tab needs it.
 """
 
 from __future__ import annotations
 
-import threading
-import uuid
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-import numpy as np
-from PIL import Image
+from qann_core import ParameterError
 
-from qann_core import ParameterError, read_image
-from qann_core.codec import Latents
-from qann_core.evaluation.peers import Measured, available_peers
-from qann_core.evaluation.points import Point
-
-from .choice import DEFAULT_CHOICE, DEFAULT_MODEL, Choice, codec_of
-
-if TYPE_CHECKING:
-    from .compress import Result
-
-MAX_MEGAPIXELS = 12
-"""Largest picture that endpoints and files may have."""
-
-PAGE_MEGAPIXELS = 3
-"""Largest photo on the page, where a move of the slider should take a few seconds at most."""
-
-LATENTS_BYTES = 768 * 1024 * 1024
-"""Room for all visitors' latents together; an image of 12 megapixels takes 144 MiB of it."""
+from .choice import DEFAULT_CHOICE, Choice, within
+from .compress import Result, compress_photo
+from .examples import credits, example_photo
+from .photos import Photo, latents_pool, quick_copy
 
 KEEP_SECONDS = 30 * 60
 """A visit that is not used for so long is forgotten."""
 
-
-class LatentsPool:
-    """Latents by photo and model, the least recently used dropped first when there is no room."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._latents: OrderedDict[tuple[str, str], Latents] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, photo: str, pixels: np.ndarray, model: str = DEFAULT_MODEL) -> Latents:
-        """The latents kept under this key, or those of ``pixels``, encoded now and kept."""
-        key = photo, model
-        with self._lock:
-            if key in self._latents:
-                self._latents.move_to_end(key)
-                return self._latents[key]
-        latents = codec_of(model).encode(pixels)
-        with self._lock:
-            self._latents[key] = latents
-            while len(self._latents) > 1 and self.n_bytes > self._max_bytes:
-                self._latents.popitem(last=False)
-        return latents
-
-    def drop(self, photo: str) -> None:
-        """Forgets one photo's latents of every model."""
-        with self._lock:
-            for key in [key for key in self._latents if key[0] == photo]:
-                del self._latents[key]
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of all the latents kept."""
-        bands = (band for latents in self._latents.values() for band in latents.pyramid)
-        return sum(band.numel() * band.element_size() for band in bands)
+OWN = "own"
+"""Stands for the visitor's own photo where an example's name could stand."""
 
 
-latents_pool = LatentsPool(LATENTS_BYTES)
-
-
-@dataclass
-class Photo:
-    """A picture that a visitor brought or chose.
+@dataclass(frozen=True)
+class Setting:
+    """What a visitor looks at.
 
     Attributes:
-        name: for headings and downloaded files; no folder, no extension.
-        pixels: uint8 (H, W, 3).
-        notices: what was changed on the way in, for the visitor.
-        points: this photo's rate-distortion points so far: those of what is chosen,
-            and those of other codecs.
-        jpeg: what JPEG has made of it so far, so that each search begins where others ended.
-        key: names its latents in the pool; cannot be guessed, unless the photo is bundled.
-        bundled: whether it is an example, whose latents all visits may share.
+        photo: an example's name, or OWN.
+        levels: N.
+        large: whether an own photo is worked on at its full size.
         choice: what compresses it.
-        kept: points of choices made before.
     """
 
-    name: str
-    pixels: np.ndarray
-    notices: tuple[str, ...] = ()
-    points: list[Point] = field(default_factory=list)
-    jpeg: Measured = field(default_factory=dict)
-    key: str = field(default_factory=lambda: uuid.uuid4().hex)
-    bundled: bool = False
+    photo: str
+    levels: int
+    large: bool = False
     choice: Choice = DEFAULT_CHOICE
-    kept: dict[Choice, list[Point]] = field(default_factory=dict)
 
-    def latents(self, model: str = DEFAULT_MODEL) -> Latents:
-        """The photo's latents of a model; its encoder runs only the first time."""
-        return latents_pool.get(self.key, self.pixels, model)
 
-    def use(self, choice: Choice) -> None:
-        """Goes on with another choice; points of other codecs stay."""
-        if choice == self.choice:
-            return
-        others = {peer.name for peer in available_peers()}
-        peers = [point for point in self.points if point.kind in others]
-        self.kept[self.choice] = [point for point in self.points if point.kind not in others]
-        self.points = [*self.kept.pop(choice, []), *peers]
-        self.choice = choice
+OPENING = Setting("astronaut", 40)
+"""What the page opens with."""
 
 
 @dataclass
@@ -125,57 +49,81 @@ class Visit:
     """One visitor's session.
 
     Attributes:
-        photo, result: what is on screen; None before the first photo and after the visit.
+        photo, result: what the server computed last for this visit; None at first.
+        own, own_large: the visitor's photo at most at QUICK_MEGAPIXELS, and at PAGE_MEGAPIXELS.
+        noted: what the browser shows, where it is not ``photo`` and ``result``.
         stop_sweep: the visitor's wish that a running sweep of curves should end.
         anatomy: the photo at one N opened up, by app.inside.anatomy.
     """
 
     photo: Photo | None = None
     result: Result | None = None
+    own: Photo | None = None
+    own_large: Photo | None = None
+    noted: Setting | None = None
     stop_sweep: bool = False
     anatomy: object | None = None
 
     def forget(self) -> None:
         """Frees everything; called when the visit has ended."""
-        if self.photo is not None and not self.photo.bundled:
-            latents_pool.drop(self.photo.key)
-        self.photo = self.result = self.anatomy = None
+        for photo in (self.own, self.own_large):
+            if photo is not None:
+                latents_pool.drop(photo.key)
+        self.photo = self.result = self.own = self.own_large = None
+        self.noted = self.anatomy = None
 
-    def take(self, photo: Photo, result: Result) -> None:
-        """Replaces the photo, and drops all that belonged to the one before."""
+    def bring(self, photo: Photo) -> None:
+        """Takes the visitor's own photo in, in place of the one before."""
         self.forget()
-        self.photo, self.result = photo, result
+        self.own, self.own_large = quick_copy(photo), photo
 
-    def present(self) -> tuple[Photo, Result]:
-        """The photo and its result.
+    def photo_of(self, setting: Setting) -> Photo:
+        """The photo of a setting, with its choice.
 
         Raises:
-            ParameterError: when the visit was forgotten.
+            ParameterError: when it is the visitor's own and was forgotten, or there is no such one.
         """
-        if self.photo is None or self.result is None:
-            raise ParameterError(
-                f"Nothing happened here for {KEEP_SECONDS // 60} minutes, so your photo was "
-                "forgotten; please choose it again."
-            )
+        if setting.photo == OWN:
+            photo = self.own_large if setting.large else self.own
+            if photo is None:
+                raise ParameterError(
+                    f"Your photo is no longer here: after {KEEP_SECONDS // 60} minutes without a "
+                    "move, or when the page restarts, photos are forgotten. Please choose it again."
+                )
+        elif self.photo is not None and self.photo.bundled and self.photo.name == setting.photo:
+            photo = self.photo
+        elif setting.photo in [credit.name for credit in credits()]:
+            photo = example_photo(setting.photo)
+        else:
+            raise ParameterError(f"There is no photo called {setting.photo!r} in the gallery.")
+        photo.use(setting.choice)
+        return photo
+
+    def take(self, photo: Photo, result: Result) -> None:
+        """The server's new result is what the visitor sees."""
+        if photo is not self.photo:
+            self.anatomy = None
+        self.photo, self.result, self.noted = photo, result, None
+
+    def present(self) -> tuple[Photo, Result]:
+        """What the visitor sees; computed now where the browser shows it from files made ahead.
+
+        Raises:
+            ParameterError: when it is the visitor's own photo and was forgotten.
+        """
+        setting = self.noted
+        if setting is None and (self.photo is None or self.result is None):
+            setting = OPENING
+        if setting is not None:
+            photo = self.photo_of(setting)
+            levels = within(setting.levels, OPENING.levels, setting.choice.model)
+            shown = self.result
+            if (
+                photo is not self.photo
+                or shown is None
+                or ((shown.levels, shown.choice) != (levels, setting.choice))
+            ):
+                shown = compress_photo(photo, levels)
+            self.take(photo, shown)
+        assert self.photo is not None and self.result is not None
         return self.photo, self.result
-
-
-def read_photo(path: str | Path, name: str, megapixels: int = MAX_MEGAPIXELS) -> Photo:
-    """An image file as a photo; one of more than ``megapixels`` is scaled down, with a notice.
-
-    Raises:
-        ImageError: when it is not an image that can be read, or is much too large.
-    """
-    loaded = read_image(Path(path).read_bytes())
-    height, width = loaded.pixels.shape[:2]
-    scale = (megapixels * 1e6 / (height * width)) ** 0.5
-    if scale >= 1:
-        return Photo(name, loaded.pixels, loaded.notices)
-    size = (max(1, int(width * scale)), max(1, int(height * scale)))
-    smaller = Image.fromarray(loaded.pixels).resize(size, Image.Resampling.LANCZOS)
-    notice = (
-        f"The photo was scaled from {width} × {height} to {size[0]} × {size[1]} pixels: "
-        f"at most {megapixels} megapixels are worked on here. The command `qann compress` keeps "
-        "them all."
-    )
-    return Photo(name, np.array(smaller), (*loaded.notices, notice))

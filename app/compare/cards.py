@@ -1,91 +1,91 @@
-"""HTML of the page: captions, the verdict, the closer look, tables. Plain data in, text out."""
+"""Figures, sources and lists of the tab "Compare" as HTML. Plain data in, text out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
 
-import numpy as np
-
 from qann_core.models import ModelInfo
 
-from ..compress import Result
-from ..examples import Credit
+from ..compress import Draft, Result
+from ..examples import Credit, credit_of
 from ..markup import decibels, size_text, table
-from ..pictures import data_url
-from ..session import Photo
+from ..photos import Photo
 from .words import TIPS
 
-SIDES = {
-    "original": "Original",
-    "quantized": "Quantized only",
-    "restored": "Restored",
-    "jpeg": "JPEG, same bytes",
-    "webp": "WebP, same bytes",
-    "avif": "AVIF, same bytes",
-}
 
+def verdict(photo: Photo, draft: Draft) -> str:
+    """The figures of a result, as cards that explain themselves on hover, tap and focus.
 
-def side_caption(name: str, photo: Photo, result: Result) -> str:
-    """What one side of the divider is: name, quality, bytes."""
-    size = size_text(len(result.data))
-    if name == "original":
-        detail = f"24 bits per pixel · {size_text(photo.pixels.nbytes)} raw"
-    elif name == "quantized":
-        detail = f"{decibels(result.psnr_quantized)} · {size}"
-    elif name == "restored":
-        detail = f"{decibels(result.psnr_restored)} · {size}, the same file"
-    else:
-        peer = result.peers[name]
-        detail = f"{decibels(peer.psnr)} · {size_text(len(peer.data))} at quality {peer.quality}"
-        if not peer.met:
-            detail += " <em>(its smallest file; it is over the budget)</em>"
-    return f"<b>{SIDES[name]}</b><span>{detail}</span>"
-
-
-def captions(left: str, right: str, photo: Photo, result: Result) -> str:
-    """The line over the picture that names both sides of the divider."""
-    return (
-        f"<div class='sides'><div class='side'>{side_caption(left, photo, result)}</div>"
-        f"<div class='side right'>{side_caption(right, photo, result)}</div></div>"
-    )
-
-
-def verdict(photo: Photo, result: Result) -> str:
-    """The figures of a result, as cards that explain themselves on hover, tap and focus."""
+    Of a ``Draft``, the figures of the restored picture are still on their way.
+    """
     height, width = photo.pixels.shape[:2]
+    result = draft if isinstance(draft, Result) else None
+    cards = [
+        _card("file", size_text(len(draft.data)), f"{draft.bits_per_pixel:.3f} bits per pixel",
+              TIPS["bytes"], "strong"),
+        _card("compression ratio", f"{draft.ratio:.0f} : 1", f"{width} × {height} raw pixels",
+              TIPS["ratio"]),
+        _gain(result),
+        _jpeg(result),
+        _psnr(result),
+        _eye(result),
+        _ssim(result),
+        _last(draft),
+    ]  # fmt: skip
+    return f"<div class='cards' role='list' aria-label='The figures'>{''.join(cards)}</div>"
+
+
+def _gain(result: Result | None) -> str:
+    value = f"{result.gain:+.2f} dB" if result else "…"
+    return _card("gain of restoration", value, "for no byte", TIPS["gain"], "strong")
+
+
+def _jpeg(result: Result | None) -> str:
+    if result is None:
+        return _card("against JPEG", "…", "at the same PSNR", TIPS["jpeg"])
     saving = result.saving_over_jpeg
     if saving is None:
-        jpeg = _card("against JPEG", "–", "JPEG cannot reach this PSNR", TIPS["jpeg"])
-    else:
-        fewer = "fewer bytes" if saving >= 0 else "more bytes"
-        jpeg = _card(
-            f"{fewer} than JPEG", f"{abs(saving):.0f} %", "at the same PSNR", TIPS["jpeg"], "strong"
-        )
-    cards = [
-        _card("gain of restoration", f"{result.gain:+.2f} dB", "for no byte", TIPS["gain"],
-              "strong"),
-        jpeg,
-        _card("file", size_text(len(result.data)), "header included", TIPS["bytes"]),
-        _card("compression ratio", f"{result.ratio:.0f} : 1", "against raw pixels", TIPS["ratio"]),
-        _card("bits per pixel", f"{result.bits_per_pixel:.3f}", f"{width} × {height} pixels",
-              TIPS["rate"]),
-        _card("step", f"{result.step:.1f}", f"at N = {result.levels}", TIPS["step"]),
-        _pair("PSNR", decibels(result.psnr_quantized), decibels(result.psnr_restored), "psnr"),
-        _pair("SSIM", f"{result.ssim_quantized:.4f}", f"{result.ssim_restored:.4f}", "ssim"),
-    ]  # fmt: skip
-    exact = f"data-levels='{result.levels}' data-bytes='{len(result.data)}'"
-    exact += f" data-model='{result.choice.model}' data-coder='{result.choice.coder}'"
-    exact += f" data-effort='{result.choice.effort}'"
-    return (
-        f"<div class='cards' role='group' aria-label='The verdict' {exact}>{''.join(cards)}</div>"
-    )
+        return _card("against JPEG", "–", "JPEG cannot reach this PSNR", TIPS["jpeg"])
+    fewer = "fewer bytes" if saving >= 0 else "more bytes"
+    return _card(f"{fewer} than JPEG", f"{abs(saving):.0f} %", "at the same PSNR", TIPS["jpeg"])
+
+
+def _psnr(result: Result | None) -> str:
+    if result is None:
+        return _pair("PSNR", "…", "…", "psnr")
+    return _pair("PSNR", decibels(result.psnr_quantized), decibels(result.psnr_restored), "psnr")
+
+
+def _ssim(result: Result | None) -> str:
+    if result is None:
+        return _pair("SSIM", "…", "…", "ssim")
+    return _pair("SSIM", f"{result.ssim_quantized:.4f}", f"{result.ssim_restored:.4f}", "ssim")
+
+
+def _eye(result: Result | None) -> str:
+    if result is None or result.ssimulacra2_quantized is None:
+        return _pair("SSIMULACRA 2", "…", "…", "eye")
+    before, after = result.ssimulacra2_quantized, result.ssimulacra2_restored
+    return _pair("SSIMULACRA 2", f"{before:.1f}", f"{after:.1f}", "eye")
+
+
+def _last(draft: Draft) -> str:
+    if draft.encode_seconds is None:
+        return _card("step", f"{draft.step:.1f}", f"at N = {draft.levels}", TIPS["step"])
+    decoder = _seconds(draft.decode_seconds) if isinstance(draft, Result) else "…"
+    encoder = f"encoder {_seconds(draft.encode_seconds)}"
+    return _card("decoder", decoder, encoder, TIPS["seconds"])
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f} s"
 
 
 def _card(label: str, value: str, note: str, tip: str, kind: str = "") -> str:
     spoken = escape(f"{label}: {value}, {note}. {tip}", quote=True)
     return (
-        f"<div class='card {kind}' tabindex='0' role='img' aria-label=\"{spoken}\""
+        f"<div class='card {kind}' tabindex='0' role='listitem' aria-label=\"{spoken}\""
         f' data-tip="{escape(tip, quote=True)}"><span class="label">{label}</span>'
         f"<span class='value'>{value}</span><span class='note'>{note}</span></div>"
     )
@@ -95,21 +95,14 @@ def _pair(label: str, before: str, after: str, tip: str) -> str:
     return _card(f"{label}, restored", after, f"quantized only {before}", TIPS[tip])
 
 
-def source(photo: Photo, credits: Iterable[Credit]) -> str:
-    """The photo's size and, for an example, whose picture it is."""
+def source(photo: Photo) -> str:
+    """The photo's size and, for an example, whose picture it is; as text."""
     height, width = photo.pixels.shape[:2]
     size = f"{width} × {height} pixels"
-    text = f"{escape(photo.name)} · {size}"
-    for credit in credits:
-        if photo.bundled and credit.name == photo.name:
-            text = f"“{escape(credit.title)}” by {escape(credit.author)}, {escape(credit.licence)}"
-            text += f" · {size}"
-    return f"<p class='quiet'>{text}. Drag the divider; scroll or pinch to zoom.</p>"
-
-
-def lesson(text: str) -> str:
-    """What to look at, in a guided example; empty outside of one."""
-    return f"<p class='lesson'>{escape(text)}</p>" if text else ""
+    if not photo.bundled:
+        return f"{photo.name} · {size}"
+    credit = credit_of(photo.name)
+    return f"“{credit.title}” by {credit.author}, {credit.licence} · {size}"
 
 
 def credit_list(credits: Iterable[Credit]) -> str:
@@ -122,26 +115,3 @@ def model_list(models: Iterable[ModelInfo]) -> str:
     """What each bundled model is, in a sentence."""
     lines = (f"<b>{escape(info.name)}</b>: {escape(info.summary)}" for info in models)
     return f"<p class='quiet'>{'<br>'.join(lines)}</p>"
-
-
-def closer(photo: Photo, result: Result) -> str:
-    """Three magnified crops of the spot where restoration helps most."""
-    rows, columns = result.spot
-    height, width = photo.pixels.shape[:2]
-    across = 100 * (columns.start + columns.stop) / 2 / width
-    down = 100 * (rows.start + rows.stop) / 2 / height
-    tiles = "".join(
-        f"<figure><img src='{data_url(np.ascontiguousarray(pixels[rows, columns]))}' "
-        f"alt='{label}, magnified crop'><figcaption>{label}</figcaption></figure>"
-        for label, pixels in (
-            ("Quantized only", result.quantized),
-            ("Restored", result.restored),
-            ("Original", photo.pixels),
-        )
-    )
-    box = f"{columns.stop - columns.start} × {rows.stop - rows.start} pixels"
-    where = f"{across:.0f} % from the left, {down:.0f} % from the top"
-    return (
-        f"<div class='closer'>{tiles}</div><p class='quiet'>Look closer: {box}, {where}. "
-        "Nowhere in this photo does restoration remove more error.</p>"
-    )

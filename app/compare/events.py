@@ -1,235 +1,243 @@
-"""Tab "Compare": choose a photo, slide N, see quantized against restored. Its events."""
+"""Tab "Compare": what the server does for it.
+
+The browser shows gallery photos from static files (``app.frames``) by itself. All else it asks for
+with a wish: a photo, N or a target, and the sides wanted. The answer is ``facts`` as JSON, sent as
+they become known: the quantized picture and the bytes first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import cache
-from pathlib import Path
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from qann_core import QannError
+from qann_core import ParameterError, QannError
+from qann_core.search import levels_for_bpp
 
-from ..choice import (
-    DEFAULT_CODER,
-    Choice,
-    check_choice,
-    codec_of,
-    coder_choices,
-    slider_range,
-    within,
-)
-from ..compress import Result, compress_photo, peer_at_same_bytes
-from ..examples import credits, example_photo
-from ..pictures import cache_file, lossless_bytes
-from ..session import PAGE_MEGAPIXELS, Photo, Visit, read_photo
+from ..choice import DEFAULT_CODER, Choice, check_choice, codec_of, coder_choices, within
+from ..compress import Draft, Result, compress_in_steps, judge
+from ..photos import PAGE_MEGAPIXELS, Photo, read_photo
+from ..pictures import cache_file
+from ..session import OPENING, OWN, Setting, Visit
 from ..toasts import tell, toasted
-from . import cards, drawings
-from .words import LESSONS
+from .facts import PEERS, facts
 
 if TYPE_CHECKING:
     from .layout import CompareTab
 
-OPENING = LESSONS[0]
-"""The page opens with the first lesson's photo and N."""
 
-Update = list[Any]
-View = tuple[str, str, bool]
-"""What is on both sides of the divider, and whether error maps are shown."""
+_UNASKED = 0
+"""Serial of answers that the browser did not ask for with a wish, and takes in any case."""
 
 
-@cache
-def opening() -> tuple[Photo, Result]:
-    """What the page opens with, computed once for the process; visits get copies."""
-    photo = example_photo(OPENING.photo)
-    return photo, compress_photo(photo, OPENING.levels)
+@dataclass(frozen=True)
+class Wish:
+    """What the browser asks for.
+
+    Attributes:
+        photo: an example's name, or OWN.
+        levels: N, where there is no target.
+        large: whether an own photo is worked on at its full size.
+        peers: other codecs that are looked at.
+        bytes: the file's length at most, from which N follows; None where N is given.
+        serial: given back with the answer, so that the browser knows what it answers.
+    """
+
+    photo: str
+    levels: int
+    large: bool
+    peers: tuple[str, ...]
+    bytes: float | None
+    serial: int
+
+    @staticmethod
+    def parse(text: str) -> Wish:
+        """A wish from the browser's JSON.
+
+        Raises:
+            ParameterError: when it is none; the page never sends such.
+        """
+        try:
+            raw = json.loads(text)
+            wanted = raw.get("bytes")
+            return Wish(
+                str(raw["photo"]),
+                int(raw["n"]),
+                bool(raw.get("large")),
+                tuple(name for name in PEERS if name in raw.get("peers", ())),
+                None if wanted is None else float(wanted),
+                int(raw.get("serial", 0)),
+            )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ParameterError("The page sent something that is no wish.") from error
 
 
-def side_file(side: str, photo: Photo, result: Result) -> tuple[bytes, str]:
-    """The picture that one side of the divider shows, as a lossless file, and its extension."""
-    if side == "quantized":
-        return result.quantized_file
-    if side == "original":
-        return lossless_bytes(photo.pixels)
-    return lossless_bytes(peer_at_same_bytes(photo, result, side).pixels)
+def answer(
+    visit: Visit, wish_text: str, model: str, coder: str, optimise: bool
+) -> Iterator[str | Any]:
+    """A wish's answer, in up to four parts: draft, result, eye's measure, other codecs."""
+    wish = Wish.parse(wish_text)
+    try:
+        yield from _answer(visit, wish, check_choice(model, coder, optimise))
+    except QannError as error:
+        yield json.dumps({"serial": wish.serial, "failed": True, "message": str(error)})
 
 
-def show(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
-    """All that shows the visit's result, in one update, for the outputs of ``result_outputs``."""
-    photo, result = visit.present()
-    stem = f"{photo.name}-N{result.levels}"
-    restored_png = cache_file(result.restored_png, f"{stem}.png")
-
-    def shown(side: str) -> str:
-        if side == "restored":
-            return restored_png
-        data, extension = side_file(side, photo, result)
-        return cache_file(data, f"{side}.{extension}")
-
-    pair = (shown(left), shown(right))
-    maps = _maps(photo, result) if with_maps else gr.update(value=None, visible=False)
-    return [
-        visit,
-        cards.captions(left, right, photo, result),
-        pair,
-        cards.verdict(photo, result),
-        cards.closer(photo, result),
-        maps,
-        gr.update(value=cache_file(result.data, f"{stem}.qann"), interactive=True),
-        gr.update(value=restored_png, interactive=True),
-    ]
-
-
-def _maps(photo: Photo, result: Result) -> dict[str, Any]:
-    figure = drawings.error_maps(photo.pixels, result.quantized, result.restored)
-    return gr.update(value=figure, visible=True)
+def _answer(visit: Visit, wish: Wish, choice: Choice) -> Iterator[str]:
+    levels = within(wish.levels, OPENING.levels, choice.model)
+    photo = visit.photo_of(Setting(wish.photo, levels, wish.large, choice))
+    note = ""
+    if wish.bytes is not None:
+        levels, note = _levels_for(photo, wish.bytes)
+    setting = Setting(wish.photo, levels, wish.large, choice)
+    shown = visit.result
+    if (
+        visit.photo is not photo
+        or shown is None
+        or (shown.levels, shown.choice) != (levels, choice)
+    ):
+        shown = None
+        for step in compress_in_steps(photo, levels):
+            visit.photo, visit.result, visit.noted = photo, None, setting
+            if isinstance(step, Result):
+                shown = step
+                visit.take(photo, step)
+            yield _told(visit, step, wish, note)
+    assert shown is not None
+    if shown.ssimulacra2_restored is None:
+        judge(photo, shown)
+    visit.take(photo, shown)
+    yield _told(visit, shown, wish, note)
+    for count in range(1, len(wish.peers) + 1):
+        yield _told(visit, shown, wish, note, wish.peers[:count])
 
 
-def arrive(
-    visit: Visit, photo: Photo, levels: int | None, choice: Choice, view: View, lesson: str = ""
-) -> Update:
-    """Takes a new photo in: the result at N, and the inputs ready for the next photo."""
-    photo.use(choice)
-    result = compress_photo(photo, within(levels, OPENING.levels, choice.model))
-    visit.take(photo, result)
-    tell(photo.notices)
-    return [*show(visit, *view), *_welcome(photo, result.levels, lesson)]
+def _told(visit: Visit, draft: Draft, wish: Wish, note: str, peers: tuple[str, ...] = ()) -> str:
+    photo = visit.photo
+    assert photo is not None
+    found = facts(photo, draft, _link, peers) | {
+        "serial": wish.serial,
+        "message": note,
+        "large": wish.large,
+        "has_large": visit.own_large is not visit.own,
+        "sent": time.time(),  # the same answer twice is an answer twice
+    }
+    return json.dumps(found)
 
 
-def _welcome(photo: Photo, levels: int, lesson: str) -> Update:
-    return [None, None, cards.source(photo, credits()), cards.lesson(lesson), levels]
+def _link(data: bytes, name: str) -> str:
+    return f"gradio_api/file={cache_file(data, name)}"
 
 
-def open_page(visit: Visit, left: str, right: str, with_maps: bool) -> Update:
-    """The first look: an example that was compressed once for all visitors."""
-    photo, result = opening()
-    photo = replace(photo, points=[], jpeg={})
-    visit.take(photo, replace(result, peers={}))
-    update = show(visit, left, right, with_maps)
-    return [*update, *_welcome(photo, OPENING.levels, OPENING.text)]
+def _levels_for(photo: Photo, n_bytes: float) -> tuple[int, str]:
+    """The largest N within the page's range whose file has at most so many bytes, and a word."""
+    choice = photo.choice
+    codec, latents = codec_of(choice.model), photo.latents(choice.model)
+    height, width = photo.pixels.shape[:2]
+    try:
+        _, levels = levels_for_bpp(codec, latents, 8 * n_bytes / (height * width), lambda: None)
+    except QannError:
+        levels = codec.min_levels
+        return levels, f"This photo cannot become that small; N = {levels} is the smallest file."
+    reached = within(levels, OPENING.levels, choice.model)
+    return reached, "" if reached == levels else f"N = {reached} is the largest on this page."
 
 
-def slide(
-    visit: Visit, levels: int | None, model: str, coder: str, optimise: bool, *view: Any
-) -> Update:
-    """N was moved: quantize, pack, restore, decode, measure; the encoder does not run again."""
-    photo, result = visit.present()
-    choice = check_choice(model, coder, optimise)
-    wanted = within(levels, result.levels, model)
-    if (wanted, choice) == (result.levels, result.choice):
-        return gr.skip()
-    photo.use(choice)
-    visit.result = compress_photo(photo, wanted)
-    return show(visit, *view)
-
-
-def change_model(
-    visit: Visit, levels: int | None, model: str, coder: str, optimise: bool, *view: Any
-) -> Update:
-    """Another model: the photo is encoded anew; N and the rest stay where that model has them."""
+def change_choice(
+    visit: Visit, wish_text: str, model: str, coder: str, optimise: bool
+) -> Iterator[list[Any]]:
+    """Another model, coder or effort: what the model does not have is set back, and said."""
     choices = coder_choices(model)
-    coder = coder if coder in dict(choices).values() else DEFAULT_CODER
+    known = dict((value, label) for label, value in choices)
+    if coder not in known:
+        gr.Info(f"Model {model} has no learned prior; {known[DEFAULT_CODER]} packs its integers.")
+        coder = DEFAULT_CODER
     able = codec_of(model).max_effort > 0
-    update = slide(visit, levels, model, coder, optimise and able, *view)
-    low, high = slider_range(model)
-    if not isinstance(update, list):
-        update = [update] * N_RESULT_OUTPUTS
-    _, result = visit.present()
-    return [
-        *update,
-        gr.update(minimum=low, maximum=high, value=result.levels),
+    controls = [
         gr.update(choices=choices, value=coder, interactive=len(choices) > 1),
         gr.update(value=optimise and able, interactive=able),
     ]
+    for part in answer(visit, wish_text, model, coder, optimise and able):
+        yield [part, *controls]
+        controls = [gr.skip(), gr.skip()]
 
 
 def bring(
-    path: str | None, visit: Visit, levels: int | None, model: str, coder: str, optimise: bool,
-    *view: Any, name: str = "",
-) -> Update:  # fmt: skip
-    """A file was uploaded, dropped or pasted; it is called ``name``, or as the file is.
-
-    A file that cannot be used leaves all as it was, but empties the inputs for another try.
-    """
+    path: str | None, visit: Visit, wish_text: str, model: str, coder: str, optimise: bool,
+    name: str = "",
+) -> Iterator[str | Any]:  # fmt: skip
+    """A file was uploaded, dropped, pasted or photographed; called ``name``, or as the file is."""
     if path is None:
-        return gr.skip()
+        yield gr.skip()
+        return
     try:
-        photo = read_photo(path, name or Path(path).stem, PAGE_MEGAPIXELS)
-        return arrive(visit, photo, levels, check_choice(model, coder, optimise), view)
+        photo = read_photo(path, name or _stem(path), PAGE_MEGAPIXELS)
     except QannError as error:
         gr.Warning(str(error), title="This file cannot be used")
-        return [*[gr.skip()] * N_RESULT_OUTPUTS, None, None, *[gr.skip()] * 3]
+        yield gr.skip()
+        return
+    visit.bring(photo)
+    assert visit.own is not None
+    notices = list(photo.notices)
+    if visit.own is not photo:
+        height, width = visit.own.pixels.shape[:2]
+        notices.append(
+            f"Shown at {width} × {height} pixels so that answers come quickly; “Full size” below "
+            "the picture works on all of it."
+        )
+    tell(notices)
+    wish = Wish.parse(wish_text)
+    wish = Wish(OWN, wish.levels, False, wish.peers, None, _UNASKED)
+    yield from _answer(visit, wish, check_choice(model, coder, optimise))
 
 
-def snap(path: str | None, *settings: Any) -> Update:
+def _stem(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+
+
+def snap(path: str | None, *settings: Any) -> Iterator[str | Any]:
     """The camera took a picture."""
-    return bring(path, *settings, name="camera")
+    yield from bring(path, *settings, name="camera")
 
 
-def pick(
-    visit: Visit, levels: int | None, model: str, coder: str, optimise: bool, left: str,
-    right: str, with_maps: bool, choice: gr.SelectData,
-) -> Update:  # fmt: skip
-    """A photo of the gallery was chosen."""
-    photo, view = example_photo(credits()[int(choice.index)].name), (left, right, with_maps)
-    return arrive(visit, photo, levels, check_choice(model, coder, optimise), view)
+def note(visit: Visit, wish_text: str, model: str, coder: str, optimise: bool) -> None:
+    """The browser says what it shows from static files, before another tab needs it."""
+    wish = Wish.parse(wish_text)
+    visit.noted = Setting(wish.photo, wish.levels, wish.large, check_choice(model, coder, optimise))
 
 
-def start_lesson(number: int) -> Callable[..., Update]:
-    """The listener that sets a lesson's photo, N and both sides."""
-    lesson = LESSONS[number]
-
-    def start(
-        visit: Visit, levels: int | None, model: str, coder: str, optimise: bool, *view: Any
-    ) -> Update:
-        photo, choice = example_photo(lesson.photo), check_choice(model, coder, optimise)
-        return arrive(visit, photo, lesson.levels, choice, view, lesson.text)
-
-    return start
+def move(visit: Visit, levels: int) -> Iterator[str]:
+    """Another tab chose N: the same photo there, as an answer for this tab."""
+    photo, result = visit.present()
+    name = photo.name if photo.bundled else OWN
+    large = photo is visit.own_large and photo is not visit.own
+    yield from _answer(visit, Wish(name, levels, large, (), None, _UNASKED), result.choice)
 
 
-N_RESULT_OUTPUTS = 8
-"""How many outputs ``show`` writes."""
-
-
-def result_outputs(tab: CompareTab) -> list[Any]:
-    """The components that ``show`` writes."""
-    return [tab.visit, tab.captions, tab.picture, tab.verdict, tab.closer, tab.maps,
-            tab.qann_file, tab.png_file]  # fmt: skip
-
-
-def wire(demo: gr.Blocks, tab: CompareTab) -> None:
+def wire(tab: CompareTab) -> None:
     """Connects the tab's events.
 
     Results are made one at a time, since each uses every core. Of the moves made meanwhile only
     the last is done. No event of the page is an endpoint: those are in ``app.api``.
     """
-    view = [tab.left, tab.right, tab.show_maps]
-    shown = result_outputs(tab)
-    arrival = [*shown, tab.upload, tab.camera, tab.source, tab.lesson, tab.levels]
     options: dict[str, Any] = {
         "api_visibility": "private",
         "concurrency_id": "codec",
         "concurrency_limit": 1,
-        "show_progress": "minimal",
-        "show_progress_on": [tab.picture],
+        "show_progress": "hidden",
         "trigger_mode": "always_last",
     }
-    demo.load(
-        open_page, [tab.visit, *view], arrival, api_visibility="private", show_progress="hidden"
+    settings = [tab.visit, tab.wish, tab.model, tab.coder, tab.optimise]
+    tab.wish.input(toasted(answer), settings, tab.answer, **options)
+    tab.wish.submit(toasted(note), settings, None, api_visibility="private", queue=False)
+    chosen = [tab.model.input, tab.coder.input, tab.optimise.input]
+    gr.on(
+        chosen, toasted(change_choice), settings, [tab.answer, tab.coder, tab.optimise], **options
     )
-    settings = [tab.visit, tab.levels, tab.model, tab.coder, tab.optimise, *view]
-    moves = [tab.levels.release, tab.coder.input, tab.optimise.input]
-    gr.on(moves, toasted(slide), settings, shown, **options)
-    modelled = [*shown, tab.levels, tab.coder, tab.optimise]
-    tab.model.input(toasted(change_model), settings, modelled, **options)
-    changed = [tab.left.input, tab.right.input, tab.show_maps.input]
-    gr.on(changed, toasted(show), [tab.visit, *view], shown, **options)
-    tab.upload.upload(toasted(bring), [tab.upload, *settings], arrival, **options)
-    tab.own.upload(toasted(bring), [tab.own, *settings], arrival, **options)
-    tab.camera.input(toasted(snap), [tab.camera, *settings], arrival, **options)
-    tab.gallery.select(toasted(pick), settings, arrival, **options)
-    for number, button in enumerate(tab.lessons):
-        button.click(toasted(start_lesson(number)), settings, arrival, **options)
+    for source in (tab.upload, tab.own):
+        source.upload(toasted(bring), [source, *settings], tab.answer, **options)
+    tab.camera.input(toasted(snap), [tab.camera, *settings], tab.answer, **options)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SLIDER_INFO = (
-    "How many distinct values the photo's wavelet coefficients may take. Fewer: a smaller file,"
-    " a coarser picture."
-)
+OPENING_SPLIT = 43.5
+"""Where the divider stands at first, in per cent of the width: it runs through the face."""
+
+MARKS = (16, 24, 40, 64, 100, 160, 250, 400)
+"""Values of N that are written under the slider."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,16 @@ class Lesson:
 LESSONS = (
     Lesson(
         "astronaut",
-        24,
+        40,
         "1 · Break it, mend it",
-        "A face at N = 24. Drag the divider over the cheeks and the flag: on the left what the "
-        "file holds, on the right what the network makes of it. The file is the same.",
+        "A face at N = 40, in 4 kB. Drag the divider over the cheeks and the flag: on the left "
+        "what the file holds, on the right what the network makes of it. The file is the same.",
     ),
     Lesson(
         "page",
-        64,
+        65,
         "2 · Read the small print",
-        "Text at N = 64: letters have no smooth parts to hide errors in. Raise N until you can "
+        "Text at N = 65: letters have no smooth parts to hide errors in. Raise N until you can "
         "read with ease, and watch the bytes grow.",
     ),
     Lesson(
@@ -75,13 +76,15 @@ the decoders gave.
 """
 
 TIPS = {
-    "rate": "Bits of the whole .qann file for each pixel of the photo. Raw pixels take 24.",
     "bytes": "Length of the .qann file, header included.",
     "ratio": "The raw 24-bit pixels are so many times larger than the file.",
-    "step": "Distance between two neighbouring values that a coefficient may take, in the "
-            "coefficients' own unit: 7067 / (N − 1) for the default model.",
     "psnr": "Peak signal-to-noise ratio over red, green and blue, in decibels; higher is better.",
     "ssim": "Structural similarity, mean over red, green and blue; 1 means equal.",
+    "eye": "SSIMULACRA 2, a measure made to agree with what people see: 90 looks the same, 70 is "
+           "high quality, 50 medium, 30 low; it can be negative.",
+    "step": "Distance between two neighbouring values that a coefficient may take, in the "
+            "coefficients' own unit: 7067 / (N − 1) for the default model.",
+    "seconds": "What this server took: quantization and packing; restoration and decoding.",
     "gain": "What the restoration network adds, in decibels, without one byte more in the file.",
     "jpeg": "Bytes saved against a JPEG file (4:2:0, optimised tables) of the same PSNR as the "
             "restored picture, its length interpolated between two neighbouring qualities.",

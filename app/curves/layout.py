@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,17 +59,12 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
     # A sweep of the other family would go on drawing its own chart; its points so far are kept.
     family.input(**redrawing, cancels=[running])
     cancel.click(stop, [visit], None, queue=False, **_QUIET)
-    chosen = chart.select(
-        toasted(_choose), [visit, *elsewhere.levels_inputs(other)], elsewhere.levels_outputs(other),
-        **elsewhere.EVENT,
-    )  # fmt: skip
+    chosen = chart.select(toasted(_choose), [visit], [other.answer], **elsewhere.EVENT)
     chosen.then(**redrawing)
 
 
-def _choose(
-    visit: Visit, left: str, right: str, with_maps: bool, choice: gr.SelectData
-) -> Any:  # fmt: skip
+def _choose(visit: Visit, choice: gr.SelectData) -> Iterator[Any]:
     """A point of the chart was chosen: its N is the page's."""
     photo, result = visit.present()
     wanted = within(int(choice.index), result.levels, photo.choice.model)
-    return elsewhere.set_levels(visit, wanted, left, right, with_maps)
+    yield from elsewhere.set_levels(visit, wanted)

@@ -20,7 +20,7 @@ from qann_core.evaluation.sweeps import (
 )
 
 from ..choice import DEFAULT_CHOICE, DEFAULT_CODER, Choice, codec_of
-from ..session import Photo
+from ..photos import Photo
 
 MEASURED = ("psnr", "ssim", "ms_ssim", "ssimulacra2")
 """What is measured of every point."""

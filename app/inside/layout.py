@@ -105,10 +105,7 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
         toasted(enter), [visit], [now, levels], queue=False, api_visibility="private",
         show_progress="hidden",
     )  # fmt: skip
-    levels.release(
-        toasted(move), [visit, levels, *elsewhere.levels_inputs(other)],
-        [now, *elsewhere.levels_outputs(other)], **elsewhere.EVENT,
-    )  # fmt: skip
+    levels.release(toasted(move), [visit, levels], [now, other.answer], **elsewhere.EVENT)
 
 
 def enter(visit: Visit) -> list[Any]:
@@ -118,12 +115,13 @@ def enter(visit: Visit) -> list[Any]:
     return [_now(visit), gr.update(minimum=low, maximum=high, value=result.levels)]
 
 
-def move(visit: Visit, levels: int | None, *view: Any) -> list[Any]:
+def move(visit: Visit, levels: int | None) -> Iterator[list[Any]]:
     """N was moved here: the small picture shows it, the Compare tab follows, and the parts do."""
     photo, result = visit.present()
     moved = within(levels, result.levels, photo.choice.model)
-    update = elsewhere.set_levels(visit, moved, *view)
-    return [_now(visit), *update]
+    for answer in elsewhere.set_levels(visit, moved):
+        yield [gr.skip(), answer]
+    yield [_now(visit), gr.skip()]
 
 
 def _now(visit: Visit) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ from qann_core.bitstream import read_header
 from qann_core.models import model_by_id
 
 from ..choice import codec_of
+from ..compare.markup import viewer
+from ..markup import size_text
+from ..photos import MAX_MEGAPIXELS
 from ..pictures import cache_file, lossless_bytes, png_bytes
-from ..session import MAX_MEGAPIXELS
 from .cards import bytes_by_part, header_table, parts_table
 
 
@@ -39,24 +40,32 @@ def decode_file(data: bytes, restore: bool = True) -> np.ndarray:
 def open_file(path: str | None) -> list[Any]:
     """A chosen file to its pictures and tables; a bad one gives a toast and changes nothing."""
     if path is None:
-        return [gr.skip()] * 5
+        return [gr.skip()] * 4
     data = Path(path).read_bytes()
     try:
         restored = decode_file(data)
         quantized = decode_file(data, restore=False)
     except QannError as error:
         gr.Warning(str(error), title="This file cannot be opened")
-        return [*[gr.skip()] * 4, None]
+        return [*[gr.skip()] * 3, None]
     header = read_header(data)
     stem = Path(path).stem
     plain, extension = lossless_bytes(quantized)
     png = cache_file(png_bytes(restored), f"{stem}.png")
+    size = size_text(len(data))
     return [
-        (cache_file(plain, f"quantized.{extension}"), png),
+        viewer(
+            "opened",
+            _side("Quantized only", cache_file(plain, f"quantized.{extension}"), size),
+            _side("Restored", png, f"the same {size}"),
+            50,
+            stem,
+        ),
         header_table(header) + parts_table(bytes_by_part(data, header)),
-        "<div class='sides'><div class='side'><b>Quantized only</b>"
-        f"<span>{escape(stem)}.qann</span>"
-        f"</div><div class='side right'><b>Restored</b><span>the same file</span></div></div>",
         gr.update(value=png, interactive=True),
         None,
     ]
+
+
+def _side(label: str, path: str, note: str) -> dict[str, str]:
+    return {"label": label, "url": f"gradio_api/file={path}", "note": note}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gradio as gr
 
 from ..toasts import toasted
-from ..zoom import zoom_buttons
 from . import words
 from .events import open_file
 
@@ -16,21 +15,16 @@ def build() -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=7, min_width=320):
             file = gr.File(label="A .qann file", elem_id="qann-input", height=120)
-            caption = gr.HTML(
-                "<p class='quiet'>No file opened yet.</p>", elem_id="opened-sides", min_height=48
-            )
-            zoom_out, zoom_in = zoom_buttons("opened")
-            picture = gr.ImageSlider(
-                label="The file's picture: quantized only, restored", show_label=False,
-                interactive=False, elem_id="opened", elem_classes="divided", height=420,
-                buttons=[zoom_out, zoom_in, "fullscreen"],
+            picture = gr.HTML(
+                "<p class='quiet'>No file opened yet.</p>", elem_id="opened-pictures",
+                min_height=420, apply_default_css=False,
             )  # fmt: skip
         with gr.Column(scale=4, min_width=320):
             about = gr.HTML(words.HINT, elem_id="header-table")
             with gr.Row(elem_classes="downloads"):
                 png_file = gr.DownloadButton("Restored PNG", interactive=False, size="sm")
     file.upload(
-        toasted(open_file), [file], [picture, about, caption, png_file, file],
+        toasted(open_file), [file], [picture, about, png_file, file],
         api_visibility="private", concurrency_id="codec", concurrency_limit=1,
         show_progress="minimal", show_progress_on=[picture],
     )  # fmt: skip

@@ -1,0 +1,105 @@
+"""A result as the data that the browser shows: numbers, sentences and addresses of pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from qann_core.evaluation.peers import PeerResult
+
+from ..compress import Draft, Result, peer_at_same_bytes
+from ..examples import credit_of
+from ..markup import decibels, size_text
+from ..photos import Photo
+from ..pictures import lossless_bytes
+from . import cards
+
+Link = Callable[[bytes, str], str]
+"""Stores a file's bytes under a name where browsers find it; gives its address."""
+
+SIDES = {
+    "original": "Original",
+    "quantized": "Quantized only",
+    "restored": "Restored",
+    "jpeg": "JPEG",
+    "webp": "WebP",
+    "avif": "AVIF",
+}
+"""What either side of the divider may show, and how it is called."""
+
+PEERS = tuple(name for name in SIDES if name not in ("original", "quantized", "restored"))
+_EXTENSIONS = {"jpeg": "jpg", "webp": "webp", "avif": "avif"}
+
+
+def facts(photo: Photo, draft: Draft, link: Link, peers: Iterable[str] = ()) -> dict[str, Any]:
+    """All that the browser shows of a result, as plain data for JSON.
+
+    Args:
+        draft: a ``Draft``, of which less is known, or a ``Result``.
+        link: stores the files.
+        peers: other codecs whose files of the same bytes are wanted.
+    """
+    height, width = draft.quantized.shape[:2]
+    stem = f"{photo.name}-N{draft.levels}"
+    n_bytes = len(draft.data)
+    found: dict[str, Any] = {
+        "photo": photo.name if photo.bundled else "own",
+        "name": photo.name,
+        "source": cards.source(photo),
+        "width": width,
+        "height": height,
+        "n": draft.levels,
+        "bytes": n_bytes,
+        "size": size_text(n_bytes),
+        "bpp": draft.bits_per_pixel,
+        "model": draft.choice.model,
+        "coder": draft.choice.coder,
+        "effort": draft.choice.effort,
+        "qann": link(draft.data, f"{stem}.qann"),
+        "cards": cards.verdict(photo, draft),
+        "complete": isinstance(draft, Result),
+    }
+    data, extension = draft.quantized_file
+    sides: dict[str, dict[str, Any]] = {
+        "original": {"url": original(photo, link), "note": f"{size_text(photo.pixels.nbytes)} raw"},
+        "quantized": {"url": link(data, f"{stem}-quantized.{extension}")},
+    }
+    if isinstance(draft, Result):
+        sides |= {"restored": {"url": link(draft.restored_png, f"{stem}-restored.png")}}
+        sides["quantized"]["note"] = f"{decibels(draft.psnr_quantized)} · {size_text(n_bytes)}"
+        sides["restored"]["note"] = f"{decibels(draft.psnr_restored)} · the same {n_bytes} bytes"
+        for name in peers:
+            sides[name] = peer_facts(peer_at_same_bytes(photo, draft, name), stem, link)
+        rows, columns = draft.spot
+        found["spot"] = [rows.start, rows.stop, columns.start, columns.stop]
+        found["psnr"] = finite(draft.psnr_restored)
+        found["ssimulacra2"] = draft.ssimulacra2_restored
+    else:
+        sides["quantized"]["note"] = size_text(n_bytes)
+    return found | {"sides": sides}
+
+
+def finite(value: float) -> float | None:
+    """The number, or None for infinity, which JSON does not have."""
+    return value if math.isfinite(value) else None
+
+
+def original(photo: Photo, link: Link) -> str:
+    """Where the photo itself is: an example's own file, or a lossless copy stored once."""
+    if photo.bundled:
+        return f"photos/{credit_of(photo.name).file}"
+    if photo.address is None:
+        data, extension = lossless_bytes(photo.pixels)
+        photo.address = link(data, f"{photo.name}.{extension}")
+    return photo.address
+
+
+def peer_facts(peer: PeerResult, stem: str, link: Link) -> dict[str, Any]:
+    """What the browser shows of another codec: its very file, which the browser decodes itself."""
+    size = size_text(len(peer.data))
+    note = f"{decibels(peer.psnr)} · {size}"
+    if not peer.met:
+        note += ", its smallest file"
+    url = link(peer.data, f"{stem}.{_EXTENSIONS[peer.name]}")
+    return {"url": url, "note": note, "met": peer.met, "bytes": len(peer.data), "size": size}

@@ -1,0 +1,315 @@
+// The tab "Compare": what is shown, from files made ahead or from the server's answers.
+import { equip, viewers } from "./viewer.js";
+import { Levels } from "./slider.js";
+import { framesOf, prefetch } from "./frames.js";
+import { errorMap } from "./errors.js";
+import { BlindTest } from "./blind.js";
+import { codeFor } from "./code.js";
+
+const OWN = "own";
+const PEERS = ["jpeg", "webp", "avif"];
+const BUSY = "Many visitors at once; your move is waiting.";
+
+export class Compare {
+  constructor(root) {
+    this.root = root;
+    this.$ = (selector) => root.querySelector(selector);
+    const opening = JSON.parse(root.dataset.facts);
+    this.version = root.dataset.version;
+    this.usual = { model: opening.model, coder: opening.coder };
+    this.usualChoice = true;
+    this.state = { photo: opening.photo, left: "quantized", right: "restored", large: false };
+    this.frames = { [opening.n]: opening };
+    this.serial = 1;
+    equip();
+    this.viewer = viewers.get(this.$("#picture"));
+    this.levels = new Levels(root, JSON.parse(root.dataset.range), JSON.parse(root.dataset.stops),
+      (n) => this.move(n), (n) => this.rest(n), (text) => this.say(text));
+    this.levels.snaps = true;
+    this.facts = opening;
+    this.blind = new BlindTest(this, this.$("#blind-test"));
+    this.listen();
+    this.present(opening);
+    this.loadFrames();
+    this.follow(new URLSearchParams(location.search));
+  }
+
+  say(text) { this.$("#message").textContent = text ?? ""; }
+
+  get usesFrames() { return this.state.photo !== OWN && this.usualChoice; }
+
+  async loadFrames() {
+    const { photo } = this.state;
+    if (photo === OWN) return;
+    const frames = await framesOf(photo, this.version);
+    if (photo !== this.state.photo) return;
+    this.frames = { ...frames };
+    if (this.usesFrames && frames[this.levels.value] && this.facts.photo === photo) {
+      this.present(frames[this.levels.value]);
+    }
+    prefetch(frames, this.levels.value);
+    clearTimeout(this.reload);
+    const whole = this.levels.stops.every((n) => frames[n]?.sides.avif);
+    if (!whole) this.reload = setTimeout(() => this.loadFrames(), 6000);
+  }
+
+  // While the slider moves: small pictures that are here already.
+  move(n) {
+    this.leaveLesson(n);
+    const facts = this.usesFrames ? this.frames[n] : undefined;
+    if (facts) this.present(facts, true);
+    else this.$("#n-size").textContent = "…";
+  }
+
+  rest(n) {
+    const facts = this.usesFrames ? this.frames[n] : undefined;
+    if (facts && this.hasSides(facts)) this.present(facts);
+    else this.ask();
+    this.remember();
+  }
+
+  hasSides(facts) {
+    return [this.state.left, this.state.right].every((side) => facts.sides[side]);
+  }
+
+  wish(more = {}) {
+    const { photo, left, right, large } = this.state;
+    const peers = PEERS.filter((peer) => [left, right, ...(this.wanted ?? [])].includes(peer));
+    return { photo, n: this.levels.value, large, peers, serial: this.serial, ...more };
+  }
+
+  ask(more) {
+    this.serial += 1;
+    clearTimeout(this.slow);
+    clearTimeout(this.slower);
+    this.slow = setTimeout(() => this.viewer.wait("Working …"), 700);
+    this.slower = setTimeout(() => this.viewer.wait(BUSY), 6000);
+    this.send(this.wish(more), false);
+  }
+
+  // Gradio's part of the page may come later than ours.
+  send(wish, note, tries = 100) {
+    if (window.qannAsk) window.qannAsk(wish, note);
+    else if (tries) setTimeout(() => this.send(wish, note, tries - 1), 100);
+  }
+
+  answered(facts) {
+    if (facts.serial > 0 && facts.serial !== this.serial) return;
+    clearTimeout(this.slow);
+    clearTimeout(this.slower);
+    this.viewer.wait("");
+    if (facts.message !== undefined) this.say(facts.message);
+    if (facts.failed) return;
+    const other = facts.photo !== this.state.photo;
+    this.state.photo = facts.photo;
+    this.state.large = facts.large ?? false;
+    this.usualChoice = facts.model === this.usual.model && facts.coder === this.usual.coder
+      && !facts.effort;
+    this.levels.snaps = this.usesFrames;
+    this.levels.set(facts.n);
+    if (other) {
+      this.chooseThumbnail();
+      this.$("#lesson").textContent = "";
+      this.viewer.reset();
+      this.loadFrames();
+    }
+    const large = this.$("#large");
+    large.hidden = facts.photo !== OWN || !facts.has_large;
+    large.setAttribute("aria-pressed", this.state.large);
+    this.present(facts);
+    this.remember();
+  }
+
+  // Shows facts: names, notes, figures, links and, unless they are on their way, both pictures.
+  present(facts, moving = false) {
+    this.facts = facts;
+    this.$("#n-size").textContent = `${facts.size} · ${facts.bpp.toFixed(2)} bits per pixel`;
+    for (const place of ["left", "right"]) this.presentSide(place, facts, moving);
+    const verdict = this.$("#verdict");
+    verdict.dataset.levels = facts.n;
+    verdict.dataset.bytes = facts.bytes;
+    verdict.dataset.model = facts.model;
+    verdict.dataset.coder = facts.coder;
+    verdict.dataset.effort = facts.effort;
+    verdict.dataset.complete = facts.complete;
+    if (moving) return;
+    verdict.innerHTML = facts.cards;
+    this.$("#source").textContent = facts.source;
+    const links = [["#download-qann", facts.qann], ["#download-png", facts.sides.restored?.url]];
+    for (const [link, url] of links) if (url) this.$(link).href = url;
+    this.presentChips(facts);
+    codeFor(this.root, facts);
+  }
+
+  async presentSide(place, facts, moving) {
+    const name = this.state[place];
+    const side = facts.sides[name];
+    if (!side || this.blind.running) return;
+    const label = this.$(`.chip[data-side=${name}]`).firstChild.textContent;
+    this.viewer.tag(place, label, side.note);
+    let url = (moving && side.moving) || side.url;
+    if (this.state.errors && !moving && name !== "original") {
+      url = await errorMap(facts.sides.original.url, side.url);
+      if (facts !== this.facts) return;
+    }
+    this.viewer.show(place, url, `${label}: ${facts.source}`);
+  }
+
+  presentChips(facts) {
+    for (const chip of this.root.querySelectorAll(".chip[data-side]")) {
+      const name = chip.dataset.side;
+      const side = facts.sides[name];
+      const peer = PEERS.includes(name);
+      const note = peer && side ? (side.met ? side.size : `smallest: ${side.size}`) : "";
+      chip.lastElementChild.textContent = note;
+      const place = chip.parentElement.dataset.place;
+      chip.setAttribute("aria-pressed", this.state[place] === name);
+    }
+  }
+
+  setSide(place, name) {
+    this.blind.stop();
+    this.state[place] = name;
+    if (this.facts.sides[name]) this.present(this.facts);
+    else {
+      this.presentChips(this.facts);
+      this.ask();
+    }
+    this.remember();
+  }
+
+  // Another gallery photo, at N, from files made ahead where they are there.
+  async go({ photo = this.state.photo, n = this.levels.value, text = "" }) {
+    this.blind.stop();
+    this.state.photo = photo;
+    this.state.large = false;
+    this.$("#large").hidden = true;
+    this.levels.snaps = this.usesFrames;
+    this.levels.set(n);
+    this.chooseThumbnail();
+    this.serial += 1; // answers to earlier wishes come too late
+    this.frames = photo === OWN ? {} : await framesOf(photo, this.version);
+    if (photo !== this.state.photo) return;
+    this.viewer.reset();
+    this.lesson = text ? n : undefined;
+    this.$("#lesson").textContent = text;
+    this.rest(this.levels.value);
+    this.loadFrames();
+  }
+
+  leaveLesson(n) {
+    if (this.lesson === n || !this.$("#lesson").textContent) return;
+    this.$("#lesson").textContent = "";
+    this.lesson = undefined;
+  }
+
+  chooseThumbnail() {
+    for (const button of this.root.querySelectorAll("#gallery button")) {
+      button.setAttribute("aria-pressed", button.dataset.photo === this.state.photo);
+    }
+  }
+
+  listen() {
+    this.root.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (!button) return;
+      if (button.dataset.side) this.setSide(button.parentElement.dataset.place, button.dataset.side);
+      else if (button.dataset.photo) {
+        this.go({
+          photo: button.dataset.photo, n: Number(button.dataset.n) || undefined,
+          text: button.dataset.text,
+        });
+        const picture = this.$("#picture").getBoundingClientRect();
+        if (picture.top < 0 || picture.top > innerHeight / 2) {
+          const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+          this.$("#picture").scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
+        }
+      } else if (button.id === "errors") {
+        this.state.errors = button.getAttribute("aria-pressed") !== "true";
+        button.setAttribute("aria-pressed", this.state.errors);
+        this.present(this.facts);
+      } else if (button.id === "large") {
+        this.state.large = !this.state.large;
+        button.setAttribute("aria-pressed", this.state.large);
+        this.ask();
+      } else if (button.id === "blind") this.blind.start();
+      else if (button.id === "choose-own") document.querySelector("#own-photo").click();
+      else if (button.id === "share") this.share();
+      else if (button.id === "target-go") this.target();
+      else if (button.dataset.copy) this.copy(this.$(`#code .${button.dataset.copy}`).textContent, "Copied.");
+    });
+    this.$("#target-value").addEventListener("keydown", (event) => {
+      if (event.key === "Enter") this.target();
+    });
+    // Another tab needs to know what is shown here.
+    for (const kind of ["pointerdown", "keydown"]) {
+      document.addEventListener(kind, (event) => {
+        if (!event.target.closest?.("button[role=tab]")) return;
+        if (this.usesFrames) this.send(this.wish({ n: this.facts.n }), true, 0);
+      }, true);
+    }
+  }
+
+  target() {
+    const value = Number(this.$("#target-value").value);
+    if (!(value > 0)) return this.say("A target is a number above 0.");
+    const bytes = this.$("#target-unit").value === "kB"
+      ? 1000 * value : value * this.facts.width * this.facts.height / 8;
+    if (this.usesFrames && Object.keys(this.frames).length === this.levels.stops.length) {
+      const fits = Object.values(this.frames).filter((facts) => facts.bytes <= bytes);
+      const best = fits.sort((a, b) => b.n - a.n)[0];
+      if (best && best.n !== this.levels.stops.at(-1)) return this.ask({ bytes });
+    }
+    return this.ask({ bytes });
+  }
+
+  share() {
+    const own = this.state.photo === OWN;
+    this.copy(new URL(this.address(), location.href).href,
+      own ? "Link copied; your own photo is not in it." : "Link copied.");
+  }
+
+  async copy(text, done) {
+    try {
+      await navigator.clipboard.writeText(text);
+      this.say(done);
+    } catch {
+      this.say(text);
+    }
+  }
+
+  address() {
+    const { photo, left, right } = this.state;
+    const query = new URLSearchParams(location.search);
+    for (const [key, value] of Object.entries({ n: this.levels.value, left, right })) query.set(key, value);
+    if (photo === OWN) query.delete("photo");
+    else query.set("photo", photo);
+    return `?${query}`;
+  }
+
+  remember() {
+    if (this.linked) history.replaceState(history.state, "", this.address());
+    this.linked = true;
+  }
+
+  // A link to a photo, N, sides and tab.
+  follow(query) {
+    for (const place of ["left", "right"]) {
+      const side = query.get(place);
+      if (side && this.$(`.chip[data-side="${CSS.escape(side)}"]`)) this.state[place] = side;
+    }
+    const named = query.get("photo");
+    const photo = this.$(`#gallery button[data-photo="${CSS.escape(named ?? "")}"]`)?.dataset.photo;
+    const typed = Math.round(Number(query.get("n")));
+    const n = typed ? Math.min(this.levels.high, Math.max(this.levels.low, typed)) : undefined;
+    if (named && !photo) this.say(`There is no photo called “${named}” in the gallery.`);
+    if (photo || n || query.has("left") || query.has("right")) this.go({ photo, n });
+    const tab = query.get("tab");
+    const open = (tries) => {
+      const button = document.getElementById(`tab-${tab}-button`);
+      if (button) button.click();
+      else if (tries) setTimeout(() => open(tries - 1), 100);
+    };
+    if (/^[a-z]+$/.test(tab ?? "")) open(50);
+  }
+}

@@ -1,0 +1,33 @@
+// Starts the page's own parts as soon as Gradio has put their HTML there.
+import { Compare } from "./compare.js";
+import { acceptFiles } from "./files.js";
+import { equip } from "./viewer.js";
+import { patient } from "./waiting.js";
+
+window.qann = {};
+
+patient(() => window.qann.compare?.viewer.wait("Many visitors at once; your move is waiting."));
+acceptFiles();
+
+// Gradio's slider reports a release for the pointer only.
+let pause;
+const RELEASES = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home",
+  "End", "Enter"];
+document.addEventListener("keyup", (event) => {
+  const input = event.target;
+  if (!input.closest?.("#inside-levels, #assumed-levels") || !RELEASES.includes(event.key)) return;
+  clearTimeout(pause);
+  pause = setTimeout(() => input.dispatchEvent(new PointerEvent("pointerup", { bubbles: true })), 250);
+});
+
+const look = () => {
+  const root = document.querySelector(".compare");
+  if (root && window.qann.compare?.root !== root) {
+    window.qann.compare = new Compare(root);
+    window.qann.go = (where) => window.qann.compare.go(where);
+    window.qannAnswer = (facts) => window.qann.compare.answered(facts);
+  }
+  equip();
+};
+new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
+look();
