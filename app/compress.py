@@ -62,7 +62,8 @@ class Result(Draft):
         restored_png: the restored picture as a PNG file.
         spot: rows and columns of the small box where restoration helps most.
         decode_seconds: the restoration network and the decoder.
-        ssimulacra2_*: against the original; None before ``judge`` or where it is not installed.
+        ssimulacra2_*: against the original; None before ``judge``, and of pictures too small.
+        judged: whether ``judge`` has measured it.
         peers: other codecs' files of at most as many bytes, filled as they are asked for.
     """
 
@@ -77,6 +78,7 @@ class Result(Draft):
     decode_seconds: float
     ssimulacra2_quantized: float | None = None
     ssimulacra2_restored: float | None = None
+    judged: bool = False
     peers: dict[str, PeerResult] = field(default_factory=dict)
 
     @property
@@ -157,10 +159,11 @@ def compress_photo(photo: Photo, levels: int) -> Result:
 
 def judge(photo: Photo, result: Result) -> None:
     """Measures SSIMULACRA 2 of both pictures, which takes too long for a first answer."""
+    result.judged = True
     try:
         result.ssimulacra2_quantized = ssimulacra2(photo.pixels, result.quantized)
         result.ssimulacra2_restored = ssimulacra2(photo.pixels, result.restored)
-    except QannError:  # not installed, or the picture is too small for it
+    except QannError:  # the picture is too small for it
         result.ssimulacra2_quantized = result.ssimulacra2_restored = None
 
 

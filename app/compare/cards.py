@@ -64,9 +64,11 @@ def _ssim(result: Result | None) -> str:
 
 
 def _eye(result: Result | None) -> str:
-    if result is None or result.ssimulacra2_quantized is None:
+    if result is None or not result.judged:
         return _pair("SSIMULACRA 2", "…", "…", "eye")
     before, after = result.ssimulacra2_quantized, result.ssimulacra2_restored
+    if before is None or after is None:
+        return _card("SSIMULACRA 2", "–", "needs 225 pixels a side", TIPS["eye"])
     return _pair("SSIMULACRA 2", f"{before:.1f}", f"{after:.1f}", "eye")
 
 

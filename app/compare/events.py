@@ -108,7 +108,7 @@ def _answer(visit: Visit, wish: Wish, choice: Choice) -> Iterator[str]:
                 visit.take(photo, step)
             yield _told(visit, step, wish, note)
     assert shown is not None
-    if shown.ssimulacra2_restored is None:
+    if not shown.judged:
         judge(photo, shown)
     visit.take(photo, shown)
     yield _told(visit, shown, wish, note)

@@ -11,7 +11,8 @@ export class Viewer {
     this.split = Number(root.dataset.split); // per cent of the picture's width
     this.zoom = 0; // 0: fills the frame where that hides little, else all is seen
     this.centre = { x: 0.5, y: 0 };
-    this.tokens = [0, 0];
+    this.tokens = [0, 0]; // of the newest picture wanted on each side
+    this.pending = [false, false];
     this.pointers = new Map();
     this.images[0].addEventListener("load", () => this.measure());
     new ResizeObserver(() => this.measure()).observe(root);
@@ -19,19 +20,30 @@ export class Viewer {
     this.measure();
   }
 
-  // Shows pictures; each is decoded first, so that nothing flashes. `same`: the view stays.
+  // Shows a picture, decoded first, so that nothing flashes; until then the old one is faded.
   async show(place, url, alt) {
     const index = place === "left" ? 0 : 1;
-    const token = ++this.tokens[index];
     const image = this.images[index];
-    if (image.getAttribute("src") === url) return true;
+    const token = ++this.tokens[index];
+    if (image.getAttribute("src") === url) {
+      this.busy(index, false);
+      return true;
+    }
+    this.busy(index, true);
     const fresh = new Image();
     fresh.src = url;
     try { await fresh.decode(); } catch { if (!fresh.naturalWidth) return false; }
     if (token !== this.tokens[index]) return false;
+    this.busy(index, false);
     image.src = url;
     if (alt) image.alt = alt;
     return true;
+  }
+
+  busy(index, is) {
+    this.pending[index] = is;
+    if (this.pending.some(Boolean)) this.root.ariaBusy = "true";
+    else this.root.removeAttribute("aria-busy");
   }
 
   tag(place, label, note) {

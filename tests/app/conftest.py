@@ -20,6 +20,15 @@ from app.page import build, launch_options  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def frames_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of its own for results made ahead."""
+    folder = tmp_path_factory.mktemp("frames")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QANN_PAGE_CACHE", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def pixels() -> np.ndarray:
     whole = read_image(ROOT / "assets" / "examples" / "stream.jpg").pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,11 +18,10 @@ gr = pytest.importorskip("gradio")
 from diffusers import AutoencoderKL  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from app import choice, compress, pictures, session  # noqa: E402
+from app import choice, compress, photos, pictures, session  # noqa: E402
 from app.compare import cards, events  # noqa: E402
-from app.compare import drawings as maps  # noqa: E402
 from app.curves import sweeps  # noqa: E402
-from app.examples import credits, example_photo  # noqa: E402
+from app.examples import credits  # noqa: E402
 from app.open_file.cards import bytes_by_part  # noqa: E402
 from app.open_file.events import decode_file  # noqa: E402
 from qann_core import (  # noqa: E402
@@ -66,7 +66,7 @@ def second_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
 
 def test_model_is_chosen_by_name_and_only_among_the_bundled(pixels, second_model, tmp_path):
     assert choice.model_names() == ["default", "idle"]
-    photo = session.Photo("leaves", pixels)
+    photo = photos.Photo("leaves", pixels)
     photo.points = [
         Point(curve_of(kind), 40, 1.0, 1, {"psnr": 30.0}) for kind in ("restored", "jpeg")
     ]
@@ -83,20 +83,90 @@ def test_model_is_chosen_by_name_and_only_among_the_bundled(pixels, second_model
         choice.codec_of(str(tmp_path / "idle"))
 
 
+def visit_with(photo: photos.Photo) -> session.Visit:
+    """A visit whose own photo this is."""
+    one = session.Visit()
+    one.bring(photo)
+    return one
+
+
+def wish(levels: int, photo: str = session.OWN, **more: object) -> str:
+    """What the page sends for N."""
+    return json.dumps({"photo": photo, "n": levels, "serial": 7, **more})
+
+
+def answers(steps: Iterator[str]) -> list[dict]:
+    return [json.loads(step) for step in steps]
+
+
 def test_changing_the_model_keeps_n_and_coder_within_it(pixels, second_model, monkeypatch):
     monkeypatch.setattr(choice.codec_of(second_model), "max_levels", 50, raising=False)
-    photo = session.Photo("leaves", pixels)
-    one = session.Visit(photo, compress.compress_photo(photo, 120))
-    *_, slider, coder, _ = events.change_model(
-        one, 120, second_model, "prior", False, "quantized", "restored", False
+    photo = photos.Photo("leaves", pixels)
+    one = visit_with(photo)
+    (_, coder, _), *_, (last, *_) = events.change_choice(
+        one, wish(120), second_model, "prior", False
     )
-    assert one.result.levels == slider["value"] == slider["maximum"] == 50
+    assert one.result.levels == json.loads(last)["n"] == 50
     assert one.result.choice == choice.Choice(second_model, "brotli")
     assert coder["value"] == "brotli" and coder["choices"] == [("Brotli", "brotli")]
     assert sweeps.settings_by_codec(sweeps.CODECS, one.result.choice)["restored"] == (24, 36)
-    points = photo.points
-    again = events.slide(one, 50, second_model, "brotli", False, "quantized", "restored", False)
-    assert photo.points is points and not isinstance(again, list)
+    points, result = photo.points, one.result
+    answers(events.answer(one, wish(50), second_model, "brotli", False))
+    assert photo.points is points and one.result is result
+
+
+def test_answer_comes_in_parts_the_bytes_first(pixels):
+    tall = np.concatenate([pixels, pixels[::-1]])
+    one = visit_with(photos.Photo("leaves", tall))
+    parts = answers(
+        events.answer(one, wish(60, peers=["webp", "huffman"]), "default", "brotli", False)
+    )
+    assert [part["complete"] for part in parts] == [False, True, True, True]
+    assert {part["bytes"] for part in parts} == {len(one.result.data)}
+    assert {part["serial"] for part in parts} == {7}
+    draft, whole, judged, with_peers = parts
+    assert "restored" not in draft["sides"] and "restored" in whole["sides"]
+    assert whole["ssimulacra2"] is None and judged["ssimulacra2"] is not None
+    assert set(with_peers["sides"]) == {"original", "quantized", "restored", "webp"}
+    assert with_peers["sides"]["webp"]["bytes"] <= with_peers["bytes"]
+
+
+def test_a_target_in_bytes_gives_the_largest_n_that_keeps_to_it(pixels):
+    one = visit_with(photos.Photo("leaves", pixels))
+    *_, found = answers(events.answer(one, wish(60, bytes=4000), "default", "brotli", False))
+    assert found["bytes"] <= 4000 and found["message"] == ""
+    *_, more = answers(events.answer(one, wish(found["n"] + 1), "default", "brotli", False))
+    assert more["bytes"] > 4000
+    *_, least = answers(events.answer(one, wish(60, bytes=10), "default", "brotli", False))
+    assert "cannot become that small" in least["message"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (wish(60), "no longer here"),
+        (wish(60, photo="../secret"), "no photo called"),
+        ("[]", "no wish"),
+    ],
+)
+def test_what_cannot_be_answered_is_a_sentence(sent, said):
+    visit = session.Visit()
+    try:
+        (answer,) = answers(events.answer(visit, sent, "default", "brotli", False))
+    except QannError as error:
+        assert said in str(error)
+    else:
+        assert answer["failed"] and said in answer["message"]
+
+
+def test_another_tab_sees_what_the_browser_noted():
+    one = session.Visit()
+    photo, result = one.present()
+    assert (photo.name, result.levels) == (session.OPENING.photo, session.OPENING.levels)
+    events.note(one, wish(24, photo="facade"), "default", "brotli", False)
+    photo, result = one.present()
+    assert (photo.name, result.levels) == ("facade", 24)
+    assert one.present() == (photo, result)
 
 
 @pytest.fixture
@@ -114,11 +184,11 @@ def model_with_prior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def test_chosen_coder_packs_the_file(pixels, model_with_prior):
-    photo = session.Photo("leaves", pixels[:64, :64])
+    photo = photos.Photo("leaves", np.ascontiguousarray(pixels[:64, :64]))
     plain = compress.compress_photo(photo, 60)
     assert choice.coder_choices() == [("Brotli", "brotli"), ("Learned prior", "prior")]
-    one = session.Visit(photo, plain)
-    events.slide(one, 60, "default", "prior", False, "quantized", "restored", False)
+    one = visit_with(photo)
+    answers(events.answer(one, wish(60), "default", "prior", False))
     assert read_header(plain.data).coder == "brotli"
     assert read_header(one.result.data).coder == "prior"
     assert (one.result.restored == plain.restored).all()
@@ -126,13 +196,14 @@ def test_chosen_coder_packs_the_file(pixels, model_with_prior):
 
 
 def test_optimised_integers_are_those_of_the_file(pixels):
-    photo = session.Photo("leaves", pixels[:64, :64])
-    one = session.Visit(photo, compress.compress_photo(photo, 60))
+    photo = photos.Photo("leaves", pixels[:64, :64])
+    one = visit_with(photo)
+    answers(events.answer(one, wish(60), "default", "brotli", False))
     plain = one.result
-    events.slide(one, 60, "default", "brotli", True, "quantized", "restored", False)
+    answers(events.answer(one, wish(60), "default", "brotli", True))
     assert one.result.choice.effort == choice.EFFORT and one.result.data != plain.data
     assert (decode_file(one.result.data) == one.result.restored).all()
-    events.slide(one, 60, "default", "brotli", False, "quantized", "restored", False)
+    answers(events.answer(one, wish(60), "default", "brotli", False))
     assert one.result.data == plain.data
 
 
@@ -155,12 +226,11 @@ def tensor_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
 
 
 def test_model_of_one_latent_tensor(pixels, tensor_model):
-    photo = session.Photo("leaves", pixels[:64, :64])
-    one = session.Visit(photo, compress.compress_photo(photo, 300))
-    *_, slider, coder, optimise = events.change_model(
-        one, 300, tensor_model, "brotli", True, "quantized", "restored", False
-    )
-    assert one.result.levels == slider["value"] == 300
+    photo = photos.Photo("leaves", pixels[:64, :64])
+    one = visit_with(photo)
+    (_, coder, optimise), *_ = events.change_choice(one, wish(300), tensor_model, "brotli", True)
+    answers(events.answer(one, wish(300), tensor_model, "brotli", False))
+    assert one.result.levels == 300
     assert coder["choices"] == [("Brotli", "brotli")]
     assert not optimise["value"] and not optimise["interactive"]
     with pytest.raises(QannError, match="no optimised quantization"):
@@ -178,7 +248,7 @@ def test_coder_that_the_model_lacks_is_refused():
 
 
 def test_result_is_that_of_the_library(pixels):
-    result = compress.compress_photo(session.Photo("leaves", pixels), 100)
+    result = compress.compress_photo(photos.Photo("leaves", pixels), 100)
     codec = Codec.load()
     quantized = codec.unpack(codec.pack(codec.encode(pixels), 100))
     assert result.data == codec.pack(codec.encode(pixels), 100)
@@ -195,7 +265,7 @@ def test_sliding_encodes_only_once(pixels, monkeypatch):
     calls = []
     encode = codec.encode
     monkeypatch.setattr(codec, "encode", lambda p: calls.append(1) or encode(p))
-    photo = session.Photo("leaves", pixels)
+    photo = photos.Photo("leaves", pixels)
     for levels in (40, 80, 120):
         compress.compress_photo(photo, levels)
     assert len(calls) == 1
@@ -204,7 +274,7 @@ def test_sliding_encodes_only_once(pixels, monkeypatch):
 def test_latents_pool_is_bounded_and_forgets(pixels):
     one = choice.codec_of().encode(pixels)
     size = sum(band.numel() * 4 for band in one.pyramid)
-    pool = session.LatentsPool(2 * size)
+    pool = photos.LatentsPool(2 * size)
     for key in "abc":
         pool.get(key, pixels)
     assert pool.n_bytes == 2 * size
@@ -213,21 +283,28 @@ def test_latents_pool_is_bounded_and_forgets(pixels):
 
 
 def test_ended_visit_keeps_nothing(pixels):
-    photo = session.Photo("leaves", pixels)
-    one = session.Visit()
-    one.take(photo, compress.compress_photo(photo, 40))
-    before = session.latents_pool.n_bytes
+    one = visit_with(photos.Photo("leaves", pixels))
+    answers(events.answer(one, wish(40), "default", "brotli", False))
+    before = photos.latents_pool.n_bytes
     one.forget()
-    assert one.photo is None and one.result is None
-    assert session.latents_pool.n_bytes < before
+    assert one.photo is None and one.result is None and one.own is None
+    assert photos.latents_pool.n_bytes < before
     with pytest.raises(QannError, match="30 minutes"):
-        one.present()
+        one.photo_of(session.Setting(session.OWN, 40))
+
+
+def test_own_photo_is_worked_on_at_a_megapixel_first():
+    whole = photos.Photo("large", np.zeros((1200, 1500, 3), np.uint8))
+    one = visit_with(whole)
+    height, width, _ = one.photo_of(session.Setting(session.OWN, 40)).pixels.shape
+    assert 0.9e6 < height * width <= 1e6
+    assert one.photo_of(session.Setting(session.OWN, 40, large=True)) is whole
 
 
 def test_large_photo_is_scaled_with_a_notice(tmp_path):
     path = tmp_path / "large.png"
     Image.new("RGB", (6000, 3000), "teal").save(path)
-    photo = session.read_photo(path, "large")
+    photo = photos.read_photo(path, "large")
     assert photo.pixels.shape[0] * photo.pixels.shape[1] <= 12e6
     assert "6000 × 3000" in photo.notices[0]
 
@@ -235,8 +312,8 @@ def test_large_photo_is_scaled_with_a_notice(tmp_path):
 def test_photo_on_the_page_is_smaller_than_at_an_endpoint(tmp_path):
     path = tmp_path / "large.png"
     Image.new("RGB", (2400, 1600), "teal").save(path)
-    assert session.read_photo(path, "large").pixels.shape == (1600, 2400, 3)
-    scaled = session.read_photo(path, "large", session.PAGE_MEGAPIXELS)
+    assert photos.read_photo(path, "large").pixels.shape == (1600, 2400, 3)
+    scaled = photos.read_photo(path, "large", photos.PAGE_MEGAPIXELS)
     height, width, _ = scaled.pixels.shape
     assert 2.9e6 < height * width <= 3e6 and width / height == pytest.approx(1.5, abs=0.01)
 
@@ -261,18 +338,15 @@ def test_pictures_travel_losslessly(pixels):
 
 
 def test_verdict_says_each_number_with_its_meaning(pixels):
-    photo = session.Photo("<b>leaves</b>", pixels)
-    result = compress.compress_photo(photo, 120)
+    photo = photos.Photo("leaves", pixels)
+    draft, result = compress.compress_in_steps(photo, 120)
     html = cards.verdict(photo, result)
     assert html.count("class='card") - html.count("class='cards") == 8
-    assert f"{result.gain:+.2f} dB" in html and f"data-levels='{120}'" in html
-    assert "<b>leaves</b>" not in cards.source(photo, credits())
+    assert f"{result.gain:+.2f} dB" in html and "SSIMULACRA 2" in html
     result.jpeg_bytes = None
     assert "JPEG cannot reach" in cards.verdict(photo, result)
-
-
-def test_error_maps_are_two_on_one_scale(pixels):
-    assert len(maps.error_maps(pixels, pixels, pixels).axes) == 3
+    early = cards.verdict(photo, draft)
+    assert early.count("class='card") == html.count("class='card") and "dB" not in early
 
 
 def test_file_opened_and_its_bytes_by_part(pixels):
@@ -286,14 +360,9 @@ def test_file_opened_and_its_bytes_by_part(pixels):
 
 
 def test_opening_visits_do_not_share_what_changes():
-    views = ("quantized", "restored", False)
-    first, second = session.Visit(), session.Visit()
-    for one in (first, second):
-        events.open_page(one, *views)
-    assert first.photo is not second.photo
-    assert first.result.peers is not second.result.peers
-    assert first.photo.points is not second.photo.points
-    assert not example_photo("astronaut").points
+    (first, _), (second, _) = session.Visit().present(), session.Visit().present()
+    assert first is not second
+    assert first.points is not second.points
 
 
 def test_importing_app_py_launches_nothing():

@@ -33,6 +33,7 @@ def start_demo(folder: Path, root: Path = ROOT) -> tuple[subprocess.Popen[bytes]
     environment = os.environ | {
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(folder / "cache"),
+        "QANN_PAGE_CACHE": str(folder / "frames"),
         "PYTHONPATH": str(root),
     }
     with open(folder / "demo.log", "wb") as log:
@@ -40,7 +41,7 @@ def start_demo(folder: Path, root: Path = ROOT) -> tuple[subprocess.Popen[bytes]
             [sys.executable, "app.py"], cwd=root, env=environment, stdout=log, stderr=log
         )
     url = f"http://127.0.0.1:{port}"
-    for _ in range(240):
+    for _ in range(720):
         try:
             urllib.request.urlopen(url, timeout=2).close()
             return server, url
@@ -55,9 +56,21 @@ def start_demo(folder: Path, root: Path = ROOT) -> tuple[subprocess.Popen[bytes]
 
 
 @pytest.fixture(scope="session")
-def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the demo keeps its files."""
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="session")
+def frames_folder(demo_folder: Path) -> Path:
+    """Where the demo keeps results made ahead."""
+    return demo_folder / "frames"
+
+
+@pytest.fixture(scope="session")
+def demo_url(demo_folder: Path) -> Iterator[str]:
     """The address of a running demo."""
-    server, url = start_demo(tmp_path_factory.mktemp("demo"))
+    server, url = start_demo(demo_folder)
     yield url
     server.terminate()
     server.wait(20)
@@ -111,7 +124,7 @@ def open_page(browser, demo_url) -> Iterator[Callable[..., object]]:
         page.on("request", lambda r: None if _is_local(r.url) else troubles.append(r.url))
         page.goto(demo_url + "/" + query)
         page.wait_for_selector("#verdict .cards")
-        page.wait_for_function("document.querySelectorAll('#picture img').length == 2")
+        page.wait_for_function("window.qannAsk && window.qann?.compare")
         return page
 
     yield opened

@@ -18,7 +18,8 @@ def inside(open_page, photo: Path, *size: int):
     """The page with the small photo, at the tab."""
     page = open_page(*size)
     page.set_input_files("#upload input[type=file]", photo)
-    page.wait_for_selector("#source :text('leaves')")
+    page.wait_for_selector("#source:has-text('leaves')")
+    page.wait_for_selector("#verdict[data-complete=true]")
     page.get_by_role("tab", name="Inside the codec").click()
     page.wait_for_selector("#part-image img")
     return page
@@ -77,10 +78,10 @@ def test_the_part_in_view_and_the_compare_tab_follow_n(open_page, photo):
     scroll_to(page, "bytes")
     assert part.locator("img").first.get_attribute("src") != before
     page.get_by_role("tab", name="Compare").click()
-    page.wait_for_selector("#verdict .cards[data-levels='60']")
-    assert page.locator("#levels input[type=number]").input_value() == "60"
-    type_number(page, "#levels", 90)
-    page.wait_for_selector("#verdict .cards[data-levels='90']")
+    page.wait_for_selector("#verdict[data-levels='60']")
+    assert page.locator("#n-number").input_value() == "60"
+    type_number(page, ".levels >", 90)
+    page.wait_for_selector("#verdict[data-levels='90']")
     page.get_by_role("tab", name="Inside the codec").click()
     page.wait_for_selector("#inside-now :text('N = 90')")
     assert present_levels(page) == 90

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("gradio")
 
-from app import compress, session
+from app import compress, photos, session
 from app.curves import drawings, events, measures, sweeps
 from app.curves.measures import MEASURES
 from qann_core.evaluation.points import QUANTIZED, RESTORED, Point, curve_of, kind_label
@@ -36,7 +36,7 @@ def small(photo: np.ndarray) -> np.ndarray:
 
 
 def visit_of(pixels: np.ndarray, name: str = "leaves") -> session.Visit:
-    photo = session.Photo(name, pixels)
+    photo = photos.Photo(name, pixels)
     return session.Visit(photo, compress.compress_photo(photo, 40))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("gradio")
 
-from app import compress, session
+from app import compress, photos, session
 from app.choice import Choice
 from app.inside import anatomy as anatomy_module
 from app.inside import drawings, layout, plates, prior, restoration, sensitivity, stages
@@ -25,11 +25,11 @@ LEVELS = 40
 
 @pytest.fixture(scope="module")
 def opened(photo: np.ndarray) -> Anatomy:
-    return Anatomy(session.Photo("facade", photo), LEVELS)
+    return Anatomy(photos.Photo("facade", photo), LEVELS)
 
 
 def visit_of(photo: np.ndarray) -> session.Visit:
-    arrived = session.Photo("facade", photo)
+    arrived = photos.Photo("facade", photo)
     return session.Visit(arrived, compress.compress_photo(arrived, LEVELS))
 
 
@@ -195,7 +195,7 @@ def test_alternatives_are_at_most_as_long(opened):
 
 
 def test_flat_photo_has_an_article_too():
-    flat = Anatomy(session.Photo("flat", np.full((24, 40, 3), 127, np.uint8)), 16)
+    flat = Anatomy(photos.Photo("flat", np.full((24, 40, 3), 127, np.uint8)), 16)
     for name, html in parts_of(flat).items():
         assert "<img" in html or name == "sensitivity"
 
@@ -214,7 +214,7 @@ def test_gains_become_the_step_of_each_band(monkeypatch):
     gains = np.ones((4, 3, 3))
     gains[0, 0, 0] = 2.0
     monkeypatch.setattr(sensitivity, "_tuning", lambda codec: (gains, 0.9 * gains, 64.0))
-    html = sensitivity.sensitivity(Anatomy(session.Photo("flat", np.zeros((24, 40, 3))), 101))
+    html = sensitivity.sensitivity(Anatomy(photos.Photo("flat", np.zeros((24, 40, 3))), 101))
     cells = re.findall(r"<td style='[^']*'>(\d+)</td>", html)
     assert len(cells) == 36 and cells[:2] == ["35", "71"]  # 7067 / 100 grey levels
     assert html.count("<img") == 2 and "grey levels" in html
@@ -257,7 +257,7 @@ def test_an_anatomy_takes_what_the_result_of_its_n_has(photo):
 
 
 def test_the_bytes_that_brotli_explains_are_brotlis(photo):
-    arrived = session.Photo("facade", photo, choice=Choice(coder="prior"))
+    arrived = photos.Photo("facade", photo, choice=Choice(coder="prior"))
     one = session.Visit(arrived, compress.compress_photo(arrived, LEVELS))
     taken = anatomy(one, LEVELS)
     assert taken.picture_restored is one.result.restored

@@ -1,0 +1,269 @@
+"""The tab "Compare": it opens with its point made, dragging needs no server, sides, links."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STOPS = (32, 40, 49)
+LEFT, RIGHT = (f"document.querySelector('#picture img.{side}')" for side in ("left", "right"))
+
+pytestmark = pytest.mark.browser
+
+_FILL = f"""
+from app.examples import example_photo
+from app.frames import add_peers, frame, write_index
+photo = example_photo("astronaut")
+for levels in {STOPS}:
+    frame("astronaut", levels, photo)
+    add_peers(photo, levels)
+write_index("astronaut")
+"""
+
+
+@pytest.fixture(scope="module")
+def made_ahead(demo_url, frames_folder) -> None:
+    """Some results of the opening photo, as the background process makes them."""
+    environment = os.environ | {"QANN_PAGE_CACHE": str(frames_folder), "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", _FILL], cwd=ROOT, env=environment, check=True)
+
+
+def with_frames(open_page, *size: int, query: str = ""):
+    """The page as soon as it knows of what was made ahead."""
+    page = open_page(*size, query=query)
+    page.wait_for_function(f"{list(STOPS)}.every((n) => qann.compare.frames[n]?.sides.avif)")
+    return page
+
+
+def is_calm(page) -> None:
+    page.wait_for_selector("#picture[aria-busy]", state="detached")
+
+
+def watch_queue(page) -> list[str]:
+    """Addresses of requests to Gradio from now on."""
+    asked: list[str] = []
+    page.on("request", lambda r: asked.append(r.url) if "gradio_api" in r.url else None)
+    return asked
+
+
+def drag_to(page, n: int) -> None:
+    """Drags the slider from where it is to N, with the mouse."""
+    box = page.locator("#n-range").bounding_box()
+    position = "(n) => qann.compare.levels.position(n) / 1000"
+    thumb, y = 16, box["y"] + box["height"] / 2
+
+    def x(value: int) -> float:
+        return box["x"] + thumb / 2 + page.evaluate(position, value) * (box["width"] - thumb)
+
+    page.mouse.move(x(int(page.locator("#n-number").input_value())), y)
+    page.mouse.down()
+    page.mouse.move(x(n), y, steps=6)
+
+
+def test_the_opening_stands_in_the_page_itself(demo_url):
+    with urllib.request.urlopen(demo_url) as answer:
+        html = answer.read().decode()
+    (address,) = set(re.findall(r"frames/\w+/astronaut/40/restored\.webp", html))
+    assert "dB" in html and "bits per pixel" in html
+    with urllib.request.urlopen(f"{demo_url}/{address}") as picture:
+        assert picture.headers["content-type"] == "image/webp" and len(picture.read()) > 10_000
+
+
+def test_opens_without_the_queue_and_the_picture_is_the_hero(browser, demo_url):
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    asked, sizes = watch_queue(page), []
+    page.on("requestfinished", lambda r: sizes.append(r.sizes()["responseBodySize"]))
+    page.goto(demo_url)
+    page.wait_for_function(
+        "[...document.querySelectorAll('#picture img')].every((i) => i.complete)"
+    )
+    page.wait_for_function("window.qann?.compare")
+    box = page.locator("#picture").bounding_box()
+    assert box["width"] * box["height"] > 0.33 * 1440 * 900
+    slider = page.locator("#n-range").bounding_box()
+    assert 0 < slider["y"] - box["y"] - box["height"] < 40
+    assert slider["y"] + slider["height"] < 900
+    assert not [url for url in asked if "queue" in url]
+    assert sum(sizes) < 2_500_000
+    for place, name in (("left", "Quantized only"), ("right", "Restored")):
+        tag = page.locator(f"#picture .tag.{place}")
+        assert name in tag.inner_text() and "dB" in tag.inner_text()
+    page.close()
+
+
+def test_dragging_swaps_pictures_in_without_the_server(open_page, made_ahead):
+    page = with_frames(open_page)
+    asked = watch_queue(page)
+    drag_to(page, 49)
+    page.wait_for_function(
+        "/astronaut.49.*moving/.test(document.querySelector('#picture img').src)"
+    )
+    assert page.locator("#n-number").input_value() == "49"
+    page.mouse.up()
+    page.wait_for_selector("#verdict[data-levels='49']")
+    page.wait_for_function(f"/49.quantized.webp/.test({LEFT}.src)")
+    page.locator("#n-range").press("ArrowLeft")
+    page.wait_for_selector("#verdict[data-levels='43'], #verdict[data-levels='40']")
+    assert not [url for url in asked if "queue" in url] or "43" in asked[-1]
+
+
+def test_another_tab_follows_what_was_dragged(open_page, made_ahead):
+    page = with_frames(open_page)
+    drag_to(page, 32)
+    page.mouse.up()
+    page.wait_for_selector("#verdict[data-levels='32']")
+    page.get_by_role("tab", name="Inside the codec").click()
+    page.wait_for_selector("#stage-image img")
+    page.wait_for_function(
+        "document.querySelector('#inside-levels input[type=number]').value == 32"
+    )
+
+
+def test_number_outside_the_range_is_said(open_page):
+    page = open_page()
+    page.locator("#n-number").fill("5")
+    page.locator("#n-number").press("Enter")
+    assert "from 16 to 400" in page.locator("#message").inner_text()
+    page.wait_for_selector("#verdict[data-levels='16'][data-complete=true]")
+
+
+def test_target_in_kilobytes(open_page, photo):
+    page = open_page()
+    page.set_input_files("#upload input[type=file]", photo)
+    page.wait_for_selector("#source:has-text('leaves')")
+    page.locator(".target summary").click()
+    page.locator("#target-value").fill("5")
+    page.locator("#target-go").click()
+    page.wait_for_function(
+        "(({bytes, complete}) => bytes <= 5000 && bytes > 4800 && complete === 'true')"
+        "(document.querySelector('#verdict').dataset)"
+    )
+
+
+def test_sides_are_one_tap_away(open_page, made_ahead):
+    page = with_frames(open_page)
+    asked = watch_queue(page)
+    page.locator("[data-place=left] [data-side=avif]").click()
+    page.wait_for_function(f"/avif$/.test({LEFT}.src)")
+    assert "AVIF" in page.locator("#picture .tag.left").inner_text()
+    assert "smallest" in page.locator("[data-place=left] [data-side=webp]").inner_text()
+    page.locator("[data-place=left] [data-side=original]").click()
+    page.wait_for_function(
+        "/photos.astronaut/.test(document.querySelector('#picture img.left').src)"
+    )
+    page.locator("#errors").click()
+    page.wait_for_function(f"/^blob:/.test({RIGHT}.src)")
+    assert not asked
+
+
+def test_blind_test_names_nothing_before_the_choice(open_page, made_ahead):
+    page = with_frames(open_page)
+    page.locator("#blind").click()
+    tags = page.locator("#picture .tag")
+    assert [tags.nth(i).locator("b").inner_text() for i in (0, 1)] == ["A", "B"]
+    shown = page.locator("#picture").inner_text() + page.locator("#blind-test").inner_text()
+    assert not re.search("QANN|AVIF|JPEG|WebP", shown)
+    page.get_by_role("button", name="A is better").click()
+    said = page.locator("#blind-test").inner_text()
+    assert re.search(r"[01] of 1 against (AVIF|JPEG|WebP)", said) and "QANN" in said
+    page.get_by_role("button", name="Back to the comparison").click()
+    page.wait_for_function("document.querySelector('.tag b').textContent === 'Quantized only'")
+
+
+def test_the_wheel_scrolls_the_page_unless_ctrl_is_held_or_the_picture_was_clicked(open_page):
+    page = open_page(1440, 700)
+    box = page.locator("#picture").bounding_box()
+    page.mouse.move(box["x"] + 300, box["y"] + 200)
+    page.mouse.wheel(0, 120)
+    page.wait_for_function("window.scrollY > 60")
+    scale = "qann.compare.viewer.scale"
+    assert page.evaluate("qann.compare.viewer.zoom") == 0
+    before = page.evaluate(scale)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -120)
+    page.keyboard.up("Control")
+    page.wait_for_function(f"{scale} > {before}")
+    top = page.evaluate("window.scrollY")
+    page.mouse.down()
+    page.mouse.up()
+    before = page.evaluate(scale)
+    page.mouse.wheel(0, -120)
+    page.wait_for_function(f"{scale} > {before}")
+    assert page.evaluate("window.scrollY") == top
+
+
+def test_divider_by_mouse_and_by_keyboard(open_page):
+    page = open_page()
+    divider = page.locator("#picture .divider")
+    now = "Number(document.querySelector('#picture .divider').ariaValueNow)"
+    assert 42 <= page.evaluate(now) <= 45, "it runs through the face"
+    box = page.locator("#picture").bounding_box()
+    page.mouse.move(box["x"] + 100, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 100, steps=3)
+    page.mouse.up()
+    assert page.evaluate(now) == pytest.approx(75, abs=1)
+    divider.press("ArrowLeft")
+    assert page.evaluate(now) == pytest.approx(73, abs=1)
+    divider.press("+")
+    assert page.evaluate("qann.compare.viewer.zoom") > 0
+
+
+def test_phone_picture_scrolls_the_page_and_comes_into_view(open_page):
+    page = open_page(390, 844)
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('#picture')).touchAction") == "pan-y"
+    )
+    page.locator("#gallery button").nth(3).scroll_into_view_if_needed()
+    page.evaluate("window.scrollTo(0, document.querySelector('#gallery').offsetTop)")
+    page.locator("#gallery [data-photo=facade]").click()
+    page.wait_for_function(
+        "(({top}) => top >= -2 && top < 200)"
+        "(document.querySelector('#picture').getBoundingClientRect())"
+    )
+    page.wait_for_selector("#source:has-text('Grey')")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_link_to_photo_n_and_sides(open_page, made_ahead):
+    page = with_frames(open_page, query="?photo=astronaut&n=49&left=original&right=jpeg")
+    page.wait_for_selector("#verdict[data-levels='49']")
+    page.wait_for_function(f"/jpg$/.test({RIGHT}.src)")
+    assert "Original" in page.locator("#picture .tag.left").inner_text()
+    page = open_page(query="?tab=inside&photo=nothing")
+    page.wait_for_selector("#tab-inside-button[aria-selected=true]")
+    assert "no photo called" in page.locator("#message").text_content()
+
+
+def test_a_full_queue_is_waited_for_and_said(open_page, photo):
+    page = open_page()
+    full = [True]
+    page.route(
+        "**/queue/join**",
+        lambda route: route.fulfill(status=503, body="{}") if full[0] else route.continue_(),
+    )
+    page.locator("#n-number").fill("333")
+    page.locator("#n-number").press("Enter")
+    page.wait_for_selector("#picture .waiting:has-text('Many visitors at once')")
+    full[0] = False
+    page.wait_for_selector("#verdict[data-levels='333'][data-complete=true]")
+    assert page.locator("#picture .waiting").text_content() == ""
+    assert page.locator("[data-testid=toast-body]").count() == 0
+
+
+def test_commands_are_those_of_the_present_setting(open_page):
+    page = open_page()
+    page.locator("#code summary").click()
+    assert "astronaut.jpg photo.qann --levels 40" in page.locator("#code .command").inner_text()
+    page.locator("#n-number").fill("55")
+    page.locator("#n-number").press("Enter")
+    page.wait_for_selector("#verdict[data-levels='55'][data-complete=true]")
+    assert "--levels 55" in page.locator("#code .command").inner_text()
+    assert "codec.quantize(latents, 55)" in page.locator("#code .python").inner_text()
