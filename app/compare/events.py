@@ -16,9 +16,17 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from qann_core import ParameterError, QannError
-from qann_core.search import levels_for_bpp
 
-from ..choice import DEFAULT_CODER, Choice, check_choice, codec_of, coder_choices, within
+from ..choice import (
+    DEFAULT_CODER,
+    Choice,
+    check_choice,
+    codec_of,
+    coder_choices,
+    pack,
+    slider_range,
+    within,
+)
 from ..compress import Draft, Result, compress_in_steps, judge
 from ..photos import PAGE_MEGAPIXELS, Photo, read_photo
 from ..pictures import cache_file
@@ -134,17 +142,25 @@ def _link(data: bytes, name: str) -> str:
 
 
 def _levels_for(photo: Photo, n_bytes: float) -> tuple[int, str]:
-    """The largest N within the page's range whose file has at most so many bytes, and a word."""
+    """The largest N of the page's range whose file has at most so many bytes, and a word.
+
+    Bisection: file lengths grow with N but for some bytes.
+    """
     choice = photo.choice
     codec, latents = codec_of(choice.model), photo.latents(choice.model)
-    height, width = photo.pixels.shape[:2]
-    try:
-        _, levels = levels_for_bpp(codec, latents, 8 * n_bytes / (height * width), lambda: None)
-    except QannError:
-        levels = codec.min_levels
-        return levels, f"This photo cannot become that small; N = {levels} is the smallest file."
-    reached = within(levels, OPENING.levels, choice.model)
-    return reached, "" if reached == levels else f"N = {reached} is the largest on this page."
+    low, high = slider_range(choice.model)
+
+    def fits(levels: int) -> bool:
+        return len(pack(codec.quantize(latents, levels), choice)) <= n_bytes
+
+    if not fits(low):
+        return low, f"This photo cannot become that small; N = {low} makes the smallest file."
+    if fits(high):
+        return high, f"N = {high} is the largest on this page."
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low, ""
 
 
 def change_choice(

@@ -41,7 +41,7 @@ def start_demo(folder: Path, root: Path = ROOT) -> tuple[subprocess.Popen[bytes]
             [sys.executable, "app.py"], cwd=root, env=environment, stdout=log, stderr=log
         )
     url = f"http://127.0.0.1:{port}"
-    for _ in range(720):
+    for _ in range(1200):
         try:
             urllib.request.urlopen(url, timeout=2).close()
             return server, url
