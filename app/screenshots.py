@@ -41,11 +41,11 @@ def main() -> None:
 def shoot_tabs(page: Page, folder: Path, name: str) -> None:
     """Each tab of one page, whole and filled."""
     page.wait_for_selector("#verdict .card", timeout=60_000)
-    page.wait_for_function("document.querySelectorAll('#picture img').length >= 2")
+    page.wait_for_function("window.qannAsk && window.qann.compare")
     page.wait_for_timeout(1200)
     page.screenshot(path=folder / f"compare-{name}-first.png")
-    page.click("#show-maps input")
-    page.wait_for_selector("#maps img", timeout=60_000)
+    page.click("#errors")
+    page.wait_for_function("/^blob:/.test(document.querySelector('#picture img').src)")
     page.screenshot(path=folder / f"compare-{name}.png", full_page=True)
     with page.expect_download() as download, tempfile.TemporaryDirectory() as scratch:
         page.click("#download-qann")

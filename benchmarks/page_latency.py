@@ -1,10 +1,10 @@
-"""Seconds from letting go of the slider to the new picture, in a real browser.
+"""Seconds from letting go of the slider to the new pictures of an own photo, in a real browser.
 
     python benchmarks/page_latency.py [--url URL] [--photo NAME] [--moves K]
 
 Without a URL it starts ``app.py`` itself. For each move the slider is dragged with the mouse; the
-clock runs inside the page, from the slider's release until the numbers for exactly that N stand
-there and both new pictures are loaded. Medians depend on the machine's load: it is printed too.
+clock runs inside the page, from the slider's release to the first new picture, and until the
+numbers for exactly that N stand there and both new pictures are loaded. Medians depend on the machine's load: it is printed too.
 """
 
 import argparse
@@ -24,23 +24,24 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = "/usr/bin/chromium"
 
-# Polls each frame; resolves with milliseconds. The old pictures' addresses are taken at release.
+# Polls each frame; resolves with milliseconds to the first visible answer and to all of it.
 _WATCH = """
 () => {
-  const pictures = () => [...document.querySelectorAll("#picture img")];
+  const pictures = [...document.querySelectorAll("#picture img")];
   window.latency = new Promise((done) => {
-    document.querySelector("#levels input[type=range]").addEventListener("pointerup", (event) => {
+    document.querySelector("#n-range").addEventListener("pointerup", (event) => {
       const started = performance.now();
-      const levels = event.target.value;
-      const old = pictures().map((image) => image.src);
+      const old = pictures.map((image) => image.src);
+      let first = 0;
       const look = () => {
-        const cards = document.querySelector("#verdict .cards");
-        const fresh = pictures().every(
-          (image, i) => image.src !== old[i] && image.complete && image.naturalWidth > 0);
-        if (cards?.dataset.levels === levels && fresh) done(performance.now() - started);
+        const { levels, complete } = document.querySelector("#verdict").dataset;
+        const fresh = pictures.map((image, i) => image.src !== old[i] && image.complete);
+        if (!first && fresh.some(Boolean)) first = performance.now() - started;
+        const all = complete === "true" && levels === document.querySelector("#n-number").value;
+        if (all && fresh.every(Boolean)) done([first, performance.now() - started]);
         else requestAnimationFrame(look);
       };
-      look();
+      setTimeout(look);
     }, { once: true });
   });
 }
@@ -75,9 +76,9 @@ def demo() -> Iterator[str]:
         server.wait()
 
 
-def move(page: Page, share: float) -> float:
-    """Drags the slider to a share of its width; returns seconds until the new picture."""
-    box = page.locator("#levels input[type=range]").bounding_box()
+def move(page: Page, share: float) -> tuple[float, float]:
+    """Drags the slider to a share of its width; returns seconds to the first picture and to all."""
+    box = page.locator("#n-range").bounding_box()
     assert box is not None
     y = box["y"] + box["height"] / 2
     page.evaluate(_WATCH)
@@ -85,7 +86,8 @@ def move(page: Page, share: float) -> float:
     page.mouse.down()
     page.mouse.move(box["x"] + share * box["width"], y, steps=5)
     page.mouse.up()
-    return float(page.evaluate("window.latency")) / 1000
+    first, whole = page.evaluate("window.latency")
+    return first / 1000, whole / 1000
 
 
 def main() -> None:
@@ -117,17 +119,20 @@ def measure(url: str, photo: str, moves: int) -> None:
         page.goto(url)
         page.wait_for_selector("#verdict .cards")
         print(f"page opened with a result: {time.perf_counter() - started:.1f} s")
-        page.locator("#gallery button").nth(index).click()
-        page.wait_for_function(
-            "old => document.querySelector('#source').innerText.includes(old)",
-            arg=credits()[index].title,
-        )
-        page.wait_for_timeout(1000)
+        page.wait_for_function("window.qannAsk && window.qann.compare")
+        path = credits()[index].path
+        page.set_input_files("#upload input[type=file]", path)
+        page.wait_for_function("window.qann.compare.state.photo === 'own'")
+        page.wait_for_selector("#verdict[data-complete=true]")
+        page.wait_for_timeout(3000)
         times = [move(page, 0.04 + 0.9 * (7 * k % moves) / moves) for k in range(moves)]
         browser.close()
     times = times[1:]  # the first move warms up
-    print(f"{credits()[index].file}, {len(times)} moves, load {os.getloadavg()[0]:.1f}:")
-    print(f"median {statistics.median(times):.2f} s, from {min(times):.2f} to {max(times):.2f} s")
+    print(f"{credits()[index].file} as an own photo, {len(times)} moves, "
+          f"load {os.getloadavg()[0]:.1f}:")  # fmt: skip
+    for name, seconds in zip(("first picture", "all"), zip(*times, strict=True), strict=True):
+        print(f"{name}: median {statistics.median(seconds):.2f} s, "
+              f"from {min(seconds):.2f} to {max(seconds):.2f} s")  # fmt: skip
 
 
 if __name__ == "__main__":
