@@ -4,7 +4,8 @@
 
 Without a URL it starts ``app.py`` itself. For each move the slider is dragged with the mouse; the
 clock runs inside the page, from the slider's release to the first new picture, and until the
-numbers for exactly that N stand there and both new pictures are loaded. Medians depend on the machine's load: it is printed too.
+numbers for exactly that N stand there and both new pictures are loaded. Medians depend on the
+load, which is printed too.
 """
 
 import argparse
