@@ -191,6 +191,11 @@ class VariantSubject:
         return f"{_short(self.model)}-{self.variant}"
 
     @property
+    def software(self) -> str:
+        """See ``Subject``."""
+        return _software(self.model)
+
+    @property
     def settings(self) -> tuple[int, ...]:
         """See ``Subject``."""
         return self.levels if self.variant == "assumed" else self._quantizer.settings
@@ -209,11 +214,6 @@ class VariantSubject:
         identity = _digest(__version__, weights, self.variant, learned)
         variants = ASSUMED if self.variant == "assumed" else (self.variant,)
         return {Curve(QANN, v, "brotli", _short(self.model)): identity for v in variants}
-
-    @property
-    def software(self) -> str:
-        """See ``Subject``."""
-        return _software(self.model)
 
     def points(
         self, pixels: np.ndarray, settings: Sequence[int], measures: Sequence[str]
