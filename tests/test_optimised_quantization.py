@@ -10,6 +10,12 @@ from qann_core.search import levels_for_bpp, levels_for_psnr
 from qann_core.shapes import integer_range
 
 
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    """A model whose aim is squared error."""
+    return Codec.load("psnr")
+
+
 def cost(codec: Codec, pixels: np.ndarray, levels: int, effort: int, coder: str) -> float:
     """Bits per pixel + c / step^2 * MSE, what training minimises, of a file and its picture."""
     data = codec.pack(codec.encode(pixels), levels, coder, effort)
