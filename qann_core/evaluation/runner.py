@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..batch.pools import LocalPool, Lost
-from ..errors import ParameterError, QannError
+from ..errors import ParameterError, QannError, one_line
 from ..images import read_image
 from .points import Point
 from .store import Key, append_points, pixels_digest, read_points
@@ -239,7 +239,7 @@ def _measure(task: _Task) -> list[Point] | str:
     try:
         pixels = read_image(task.path).pixels
         return list(task.subject.points(pixels, task.settings, task.measures))
-    except (QannError, OSError) as error:
+    except QannError as error:
         return str(error)
-    except (MemoryError, RuntimeError) as error:  # torch's "not enough memory" is a RuntimeError
-        return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    except Exception as error:  # whatever a codec's library raises costs one image, not the run
+        return one_line(f"{type(error).__name__}: {error}")

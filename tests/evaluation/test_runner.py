@@ -14,6 +14,7 @@ from test_metrics import photo_like
 
 from qann_core import ParameterError
 from qann_core.evaluation import subjects
+from qann_core.evaluation.peers import Peer
 from qann_core.evaluation.points import QANN, RESTORED, Curve, Point
 from qann_core.evaluation.runner import evaluate
 from qann_core.evaluation.store import append_points, pixels_digest, read_points
@@ -116,6 +117,15 @@ def test_a_peer_that_refuses_an_image_leaves_the_others(tmp_path: Path) -> None:
     (left,) = result.left_out
     assert left.subject == "webp" and "cannot store" in left.reason
     assert {point.kind for point in result.points["wide.png"]} == {"jpeg"}
+
+
+def test_whatever_a_library_raises_costs_one_image(images: dict[str, Path], monkeypatch) -> None:
+    def decode(self: object, data: bytes) -> np.ndarray:
+        raise Image.DecompressionBombError("too many pixels")
+
+    monkeypatch.setattr(Peer, "decode", decode)
+    result = evaluate({"0.png": images["0.png"]}, [PeerSubject("jpeg")], ("psnr",))
+    assert result.left_out[0].reason == "DecompressionBombError: too many pixels"
 
 
 def test_the_same_picture_twice_is_measured_once(images: dict[str, Path], tmp_path: Path) -> None:
