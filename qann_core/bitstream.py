@@ -135,15 +135,14 @@ def unpack(
             or needs a newer version.
     """
     header = read_header(data, max_pixels)
-    payload = opened(metadata_chunk.detach(data)[0])
+    payload = opened(metadata_chunk.detach(bytes(data))[0])
     coder = coder_for_model(header.coder, header.model_id, prior)
     shapes = band_shapes(header.height, header.width)
     bands = coder.decode(payload, shapes, header.levels)
 
-    from .quantization import (  # torch comes with it: only now is it needed
-        LL_RANGE,
-        QuantizedLatents,
-    )
+    # torch comes with them: only now are they needed
+    from .quantization import QuantizedLatents
+    from .wavelet import LL_RANGE
 
     return QuantizedLatents(
         bands, header.levels, header.height, header.width, header.model_id, latent_range or LL_RANGE
@@ -158,9 +157,15 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Header:
         max_pixels: largest image, in pixels, to accept.
 
     Raises:
-        BitstreamError: when the header is not one of a complete .qann file.
+        BitstreamError: when the header is not one of a complete .qann file, or the image is larger
+            than ``max_pixels``.
+        ParameterError: when the arguments are of other types.
     """
-    plain, _ = metadata_chunk.detach(data)
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise ParameterError(f"A file's data are {type(data).__name__}; they must be bytes.")
+    if not isinstance(max_pixels, (int, float)) or max_pixels != max_pixels:
+        raise ParameterError(f"max_pixels is {max_pixels}; it must be a number.")
+    plain, _ = metadata_chunk.detach(bytes(data))
     fields = read_fields(plain, MAGIC, ".qann file")
     name = coder_name(fields.identifier)
     _check_levels(fields.setting, BitstreamError)

@@ -77,13 +77,13 @@ class ResidualBlock(nn.Module):
             scale, shift = self._scale_and_shift(embedding)
             scale, shift = (part[:, :, None, None].to(hidden.dtype) for part in (scale, shift))
             hidden = hidden * (1 + scale) + shift
-        return x + self.conv2(F.silu(hidden))
+        return x + cast(Tensor, self.conv2(F.silu(hidden)))
 
     def _scale_and_shift(self, embedding: Tensor) -> tuple[Tensor, ...]:
         """What N does to each feature, float32: (B, E) -> two of (B, C)."""
         assert self.film is not None
         with _float32(embedding):
-            return self.film(embedding).chunk(2, 1)
+            return cast(Tensor, self.film(embedding)).chunk(2, 1)
 
     def _infer(self, x: Tensor, embedding: Tensor | None) -> Tensor:
         """The same for one image: FiLM within the convolution, all else in place.
@@ -94,9 +94,9 @@ class ResidualBlock(nn.Module):
         if self.film is not None and embedding is not None:
             scale, shift = (part[0] for part in self._scale_and_shift(embedding))
             weight = weight * (1 + scale)[:, None, None, None]
-            bias = bias * (1 + scale) + shift
+            bias = cast(Tensor, bias) * (1 + scale) + shift
         hidden = F.silu(F.conv2d(x, weight, bias, padding=1), inplace=True)
-        return self.conv2(hidden).add_(x)
+        return cast(Tensor, self.conv2(hidden)).add_(x)
 
 
 class WindowAttention(nn.Module):
@@ -272,7 +272,9 @@ class UNet(nn.Module):
         return skips
 
 
-def group_bands(bands: Sequence[Tensor], band_levels: Sequence[int], levels: int) -> list:
+def group_bands(
+    bands: Sequence[Tensor], band_levels: Sequence[int], levels: int
+) -> list[Tensor | None]:
     """Concatenates the bands that live at the same U-Net level: a list, finest first."""
     groups: list[Tensor | None] = [None] * levels
     for level in set(band_levels):

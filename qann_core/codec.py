@@ -36,6 +36,7 @@ from .quantization import (
 )
 from .restoration import QannUNet
 from .samples import centred, pixels_of
+from .shapes import BLOCK
 from .tiling import cut, in_tiles, tiles
 from .vae import VAE, WaveletVAE
 from .wavelet import Pyramid
@@ -309,12 +310,13 @@ class Codec:
         """
         qann, integers, levels = self._restoration(quantized)
         height, width = quantized.bands[0].shape[-2:]
-        if not (0 <= row < height and 0 <= column < width):
+        whole = all(isinstance(place, (int, np.integer)) for place in (row, column))
+        if not (whole and 0 <= row < height and 0 <= column < width):
             raise ParameterError(
                 f"The position ({row}, {column}) is outside of the {height} x {width} grid."
             )
         weights = np.zeros((qann.config.attention_heads, height, width), np.float32)
-        block = wavelet.BLOCK
+        block = BLOCK
         for box, (top, bottom, left, right) in tiles(height * block, width * block):
             if top <= row * block < bottom and left <= column * block < right:
                 tile = tuple(cut(band, box, height * block) for band in integers)

@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import ModelError
+from .errors import ModelError, ParameterError
 
 if TYPE_CHECKING:
     from .restoration import QannUNet
@@ -125,6 +125,8 @@ def resolve_folder(model: str | Path) -> Path:
     Raises:
         ModelError: when there is none of them.
     """
+    if not isinstance(model, (str, Path)):
+        raise ParameterError(f"model is {model!r}; it must be a name or a folder.")
     if str(model).startswith(HUB_PREFIX):
         return _fetch_vae(str(model).removeprefix(HUB_PREFIX))
     for folder in (models_folder() / str(model), Path(model)):

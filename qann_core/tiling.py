@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from . import wavelet
+from .shapes import BLOCK
 from .wavelet import Pyramid
 
 TILE = 1024
@@ -25,7 +25,7 @@ def in_tiles(network: Callable[[Pyramid], Pyramid], pyramid: Pyramid) -> Pyramid
 
     Tiles overlap by HALO on each side, of which only the core is kept.
     """
-    rows, columns = (size * wavelet.BLOCK for size in pyramid[0].shape[-2:])
+    rows, columns = (size * BLOCK for size in pyramid[0].shape[-2:])
     if rows <= TILE + 2 * HALO and columns <= TILE + 2 * HALO:
         return network(tuple(_channels_last(band) for band in pyramid))
     out = tuple(torch.empty_like(band) for band in pyramid)
@@ -42,7 +42,7 @@ def in_tiles(network: Callable[[Pyramid], Pyramid], pyramid: Pyramid) -> Pyramid
 def tiles(rows: int, columns: int, side: int | None = None) -> Iterator[tuple[Box, Box]]:
     """(what a network sees, what is kept of it) of every tile: (top, bottom, left, right).
 
-    ``side``: of the tiles, a multiple of ``wavelet.BLOCK``, by default TILE.
+    ``side``: of the tiles, a multiple of ``BLOCK``, by default TILE.
     """
     side = side or TILE
     if rows <= side + 2 * HALO and columns <= side + 2 * HALO:

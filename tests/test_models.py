@@ -2,9 +2,12 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from qann_core import Codec, models
 from qann_core.errors import ModelError
@@ -49,4 +52,61 @@ def test_damaged_weights_are_an_error_that_names_the_folder(tmp_path: Path) -> N
     facts = json.loads(manifest.read_text(encoding="utf-8"))
     manifest.write_text(json.dumps({**facts, "id": models.folder_digest(folder)}), encoding="utf-8")
     with pytest.raises(ModelError, match="cannot be loaded"):
+        Codec.load(folder)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"name": "x"}', "\xff", '{"id": null}'])
+def test_a_manifest_that_is_none_is_an_error(tmp_path: Path, text: str) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(models.models_folder() / "fast", folder)
+    (folder / "model.json").write_text(text, encoding="latin-1")
+    with pytest.raises(ModelError, match=r"model\.json") as caught:
+        Codec.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["vae", "qann"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.pop(min(t)), "lack"),
+        (lambda t: t.update(more=t[min(t)].clone()), "have, beyond"),
+        (lambda t: t.update({min(t): t[min(t)][:1].clone()}), "in another shape"),
+    ],
+)
+def test_weights_are_whole_or_refused(
+    tmp_path: Path, part: str, change: Callable[[dict[str, torch.Tensor]], object], words: str
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(models.models_folder() / "fast", folder)
+    (folder / "model.json").unlink()
+    weights = folder / part / models.WEIGHTS
+    tensors = load_file(weights)
+    change(tensors)
+    save_file(tensors, weights)
+    with pytest.raises(ModelError, match=f"{words} .*exactly those of its config.json"):
+        Codec.load(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"widths": [10**9] * 4},
+        {"blocks_up": 10**9},
+        {"widths": [8] * 10**5},
+        {"attention_heads": float("inf")},
+        {"widths": "wide"},
+        {"widths": []},
+    ],
+)
+def test_an_absurd_configuration_is_refused_before_anything_is_built(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(models.models_folder() / "fast", folder)
+    (folder / "model.json").unlink()
+    config = folder / "qann" / models.CONFIG
+    values = json.loads(config.read_text(encoding="utf-8"))
+    config.write_text(json.dumps({**values, **change}), encoding="utf-8")
+    with pytest.raises(ModelError, match="qann"):
         Codec.load(folder)

@@ -194,7 +194,7 @@ def _expect_residual(
     y, x = PASSES[number]
     own, other, nearest, diagonal = (int(w) for w in _LL_WEIGHTS[number])
     sides, ends, corners = _neighbours(padded, number)
-    total = np.multiply(sides + ends, nearest, dtype=np.int32) + mean * own // 16
+    total: np.ndarray = np.multiply(sides + ends, nearest, dtype=np.int32) + mean * own // 16
     total += np.multiply(corners, diagonal, dtype=np.int32)
     if previous is not None:
         plane, scale = previous

@@ -133,7 +133,7 @@ class DyadicConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, h, w) integers within +-127 -> (B, out, h, w), not yet rounded."""
         weight, bias = (self.weight, self.bias) if self.frozen else self.rounded()
-        return self._conv_forward(self.rectify(x), weight, bias)
+        return cast(Tensor, self._conv_forward(self.rectify(x), weight, bias))
 
     def rectify(self, x: Tensor) -> Tensor:
         """What the convolution makes of its input first: nothing."""

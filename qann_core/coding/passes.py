@@ -105,9 +105,14 @@ def by_colour(passes: Sequence[Expected]) -> list[Expected]:
 
 def colour_by_colour(band: Tensor) -> Tensor:
     """(B, 9, h, w), colours within orientations as bands have them, to orientations in colours."""
-    return band.unflatten(1, (ORIENTATIONS, COLOURS)).transpose(1, 2).flatten(1, 2)
+    return _swapped(band, ORIENTATIONS, COLOURS)
 
 
 def band_by_band(values: Tensor) -> Tensor:
     """The inverse of ``colour_by_colour``."""
-    return values.unflatten(1, (COLOURS, ORIENTATIONS)).transpose(1, 2).flatten(1, 2)
+    return _swapped(values, COLOURS, ORIENTATIONS)
+
+
+def _swapped(planes: Tensor, outer: int, inner: int) -> Tensor:
+    batch, _, height, width = planes.shape
+    return planes.reshape(batch, outer, inner, height, width).transpose(1, 2).flatten(1, 2)

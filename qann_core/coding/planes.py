@@ -52,4 +52,5 @@ def code_first_band(
 
 def clipped(plane: np.ndarray) -> np.ndarray:
     """Magnitudes (H, W) as contexts have them, int16."""
-    return np.minimum(np.abs(plane), CLIP).astype(np.int16)
+    magnitudes: np.ndarray = np.minimum(np.abs(plane), CLIP).astype(np.int16)
+    return magnitudes

@@ -138,7 +138,8 @@ class RangeWriter:
 
     def payload(self) -> bytes:
         """The range coder's words, little-endian."""
-        return self._coder.get_compressed().astype("<u4").tobytes()
+        words: np.ndarray = self._coder.get_compressed()
+        return words.astype("<u4").tobytes()
 
 
 class RangeReader:
@@ -191,13 +192,15 @@ class RangeReader:
         for length in range(1, _ESCAPE_BITS):
             chosen = lengths == length
             excess[chosen] += self.uniform(int(chosen.sum()), 1 << length)
-        return signs * (excess + REACH)
+        values: np.ndarray = signs * (excess + REACH)
+        return values
 
     def _read(self, model: constriction.stream.model.Model, count: int) -> np.ndarray:
         try:
-            return self._coder.decode(model, count)
+            values: np.ndarray = self._coder.decode(model, count)
         except (AssertionError, ValueError) as error:
             raise BitstreamError("The file is damaged: its range code is not valid.") from error
+        return values
 
     def finish(self) -> None:
         """Raises BitstreamError when there is more than was read."""

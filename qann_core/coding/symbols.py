@@ -288,7 +288,7 @@ def decompress(stream: bytes, limit: int) -> bytes:
     """Brotli, but never much more than ``limit`` bytes are made."""
     decoder = brotli.Decompressor()
     try:
-        data = decoder.process(stream, output_buffer_limit=limit + 1)
+        data: bytes = decoder.process(stream, output_buffer_limit=limit + 1)
     except brotli.error as error:
         raise damaged("its Brotli stream cannot be read") from error
     if len(data) > limit or not decoder.is_finished():

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -193,7 +193,7 @@ def _known_question(levels: int, height: int = 96, width: int = 128) -> Pyramid:
     return tuple(bands)
 
 
-def _shape(network: PriorNetwork) -> dict:
+def _shape(network: PriorNetwork) -> dict[str, Any]:
     return {
         "channels": list(network.channels),
         "blocks": list(network.block_counts),
@@ -221,7 +221,7 @@ def _layers(network: PriorNetwork) -> Sequence[tuple[str, DyadicConv]]:
     return [(n, m) for n, m in network.named_modules() if isinstance(m, DyadicConv)]
 
 
-def _network(shape: dict, tensors: dict[str, Tensor]) -> PriorNetwork:
+def _network(shape: dict[str, Any], tensors: dict[str, Tensor]) -> PriorNetwork:
     """A frozen network of stored integers.
 
     Raises:
