@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ def seconds_of_steps(task: Compression, photos: Path) -> dict[str, float]:
         marks.append(time.process_time())
         Store(photos.parent).write("step.qann", data)
         marks.append(time.process_time())
-        for name, start, end in zip(steps, marks, marks[1:], strict=True):
+        for name, (start, end) in zip(steps, pairwise(marks), strict=True):
             steps[name] += (end - start) / len(paths)
     return steps
 
