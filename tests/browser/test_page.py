@@ -125,49 +125,6 @@ def test_downloaded_file_opens_in_the_third_tab(open_page, photo, codec, tmp_pat
         assert words in toast(page)
 
 
-def test_curves_run_cancelled_and_finished(open_page, photo):
-    page = open_page()
-    upload(page, photo)
-    wait_for_photo(page, "leaves")
-    page.get_by_role("tab", name="Rate-distortion").click()
-    page.wait_for_selector("#sweep-status :text('Not started')")
-    page.click("#sweep-start")
-    page.wait_for_function("document.querySelector('#sweep-status progress').value > 1")
-    page.click("#sweep-cancel")
-    page.wait_for_selector("#sweep-status :text('Cancelled')")
-    value = "document.querySelector('#sweep-status progress').value"
-    kept = page.evaluate(value)
-    page.wait_for_timeout(1500)
-    assert page.evaluate(value) == kept
-    page.click("#sweep-start")
-    page.wait_for_selector("#sweep-status :text('Done')", timeout=120_000)
-    assert "%" in page.locator("#bd-table").inner_text()
-    with page.expect_download() as event:
-        page.get_by_text("Points as CSV").click()
-    lines = Path(event.value.path()).read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 1 + page.evaluate(value)
-
-
-def test_quantizers_switch(open_page, photo):
-    page = open_page()
-    upload(page, photo)
-    wait_for_photo(page, "leaves")
-    page.get_by_role("tab", name="Rate-distortion").click()
-    page.wait_for_selector("#sweep-status :text('Not started')")
-    page.click("#sweep-start")
-    page.wait_for_function("document.querySelector('#sweep-status progress').value > 1")
-    page.locator("#family label", has_text="Quantizers").click()
-    page.wait_for_selector("#sweep-status :text('Ready to go on')")
-    value = "document.querySelector('#sweep-status progress').value"
-    kept = page.evaluate(value)
-    page.wait_for_timeout(1500)
-    assert page.evaluate(value) == kept, "the sweep of the codecs has ended"
-    page.click("#sweep-start")
-    page.wait_for_selector("#sweep-status :text('Done')", timeout=120_000)
-    table = page.locator("#bd-table").inner_text()
-    assert "DAQ" in table and "told N/2" in table and "JPEG" not in table
-
-
 def test_optimised_integers_and_back(open_page, photo):
     page = open_page()
     upload(page, photo)

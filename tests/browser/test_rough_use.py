@@ -62,8 +62,8 @@ def test_files_dropped_on_the_upload_and_anywhere_else(open_page, photo):
         drop(page, place, f"{name}.png", small.getvalue(), "image/png")
         page.wait_for_selector(f"#source:has-text('{name}')")
     page.get_by_role("tab", name="Inside the codec").click()
-    page.wait_for_selector("#stage-image img")
-    drop(page, "#stage-image", "inside.png", small.getvalue(), "image/png")
+    page.wait_for_selector("#part-image img")
+    drop(page, "#part-image", "inside.png", small.getvalue(), "image/png")
     page.locator("#source:has-text('inside')").wait_for()  # visible: its tab has opened
 
 
@@ -121,7 +121,7 @@ def test_double_clicks_do_no_harm(open_page, photo):
     bring(page, photo)
     page.locator("#errors").dblclick()
     page.get_by_role("tab", name="Rate-distortion").click()
-    page.wait_for_selector("#sweep-status :text('Not started')")
+    page.wait_for_selector("#sweep-status :text('Not computed yet')")
     page.locator("#sweep-start").dblclick()
     page.wait_for_function("document.querySelector('#sweep-status progress').value > 1")
     page.locator("#sweep-cancel").dblclick()
