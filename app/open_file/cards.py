@@ -7,8 +7,8 @@ from qann_core.bitstream import HEADER_BYTES, Header
 from qann_core.coding.registry import coder_for_model
 from qann_core.models import model_by_id
 from qann_core.quantization import step_for_levels
-from qann_core.shapes import pyramid_shapes
 
+from ..choice import codec_of
 from ..markup import table
 
 
@@ -31,12 +31,13 @@ def header_table(header: Header) -> str:
 
 
 def bytes_by_part(data: bytes, header: Header) -> list[tuple[str, float]]:
-    """Where the file's bytes go: header, then the subbands, coarse to fine."""
-    shapes = pyramid_shapes(header.height, header.width)
+    """Where the file's bytes go: header, then the latents' bands, coarse to fine."""
+    vae = codec_of(model_by_id(header.model_id).name).vae
+    shapes = vae.band_shapes(header.height, header.width)
     coder = coder_for_model(header.coder, header.model_id)
     bands = coder.bytes_by_band(data[HEADER_BYTES:], shapes, header.levels)
     scales = len(shapes) - 1
-    names = [f"Coarse picture, 1/{2**scales}"]
+    names = [f"Coarse picture, 1/{2**scales}" if scales else "Latents"]
     names += [f"Details at 1/{2 ** (scales - level)}" for level in range(scales)]
     return [("Header", float(HEADER_BYTES)), *zip(names, bands, strict=True)]
 
