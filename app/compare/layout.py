@@ -70,7 +70,8 @@ def _codec_settings() -> tuple[gr.Dropdown, gr.Radio, gr.Checkbox]:
     names, coders = model_names(), coder_choices()
     with gr.Accordion("Codec settings", open=False, elem_id="codec-settings"):
         model = gr.Dropdown(
-            names, value=names[0] if DEFAULT_MODEL not in names else DEFAULT_MODEL, label="Model",
+            [(words.TRAINED_FOR.get(name, name), name) for name in names],
+            value=names[0] if DEFAULT_MODEL not in names else DEFAULT_MODEL, label="Trained for",
             info=words.MODEL_INFO, filterable=False, visible=len(names) > 1, elem_id="model",
         )  # fmt: skip
         coder = gr.Radio(

@@ -45,7 +45,12 @@ LESSONS = (
     ),
 )
 
-MODEL_INFO = "Whose latents are quantized, and which network repairs them."
+TRAINED_FOR = {"default": "the eye", "psnr": "squared error"}
+"""What the bundled models were trained for; others go by their names."""
+
+MODEL_INFO = (
+    "For the eye: errors count as people see them. Squared error: all count alike, for more PSNR."
+)
 
 CODER_INFO = "How the integers become bytes. The picture is the same; only the file's size changes."
 
