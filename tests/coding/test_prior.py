@@ -30,7 +30,7 @@ from qann_core.errors import BitstreamError, ModelError, ParameterError, QannErr
 from qann_core.quantization import QuantizedLatents
 from qann_core.shapes import integer_range, pyramid_shapes
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 TINY = GOLDEN / "tiny-quarters"
 FILES = sorted(GOLDEN.glob("quarters-*.qann"))
 """The golden files, all coded with the tiny prior."""
