@@ -19,7 +19,7 @@ from torch.profiler import ProfilerActivity, profile
 from qann_core.codec import Codec
 from qann_core.coding.weights import load_prior
 from qann_core.evaluation.cost import kilo_macs
-from qann_core.models import DEFAULT_MODEL, load_networks, prior_folder, resolve_folder
+from qann_core.models import DEFAULT_MODEL, load_wavelet_networks, prior_folder, resolve_folder
 from qann_core.training.arithmetic import training_dtype
 from qann_core.training.codec_objective import CodecObjective
 from qann_core.training.optimizer import HybridOptimizer
@@ -83,7 +83,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     folder = resolve_folder(DEFAULT_MODEL)
-    vae, qann, _ = load_networks(folder)
+    vae, qann = load_wavelet_networks(folder)
     cost = kilo_macs(Codec.load(folder))
     vae, qann = vae.train().requires_grad_(True), qann.train().requires_grad_(True)
     prior = load_prior(prior_folder(folder)) if options.learned_prior else None

@@ -23,7 +23,7 @@ from .errors import ModelError, ParameterError
 
 if TYPE_CHECKING:
     from .restoration import QannUNet
-    from .vae import VAE
+    from .vae import VAE, WaveletVAE
 
 DEFAULT_MODEL = "default"
 
@@ -231,6 +231,20 @@ def load_networks(folder: Path) -> tuple[VAE, QannUNet | None, str]:
             f"channels, the restoration network's {list(qann.config.band_channels)}."
         )
     return vae, qann, identifier
+
+
+def load_wavelet_networks(folder: Path) -> tuple[WaveletVAE, QannUNet]:
+    """Both networks of a wavelet model, as ``load_networks``: what training starts from.
+
+    Raises:
+        ModelError: also where the VAE is of another kind, or has no restoration network.
+    """
+    from .vae import WaveletVAE
+
+    vae, qann, _ = load_networks(folder)
+    if not isinstance(vae, WaveletVAE) or qann is None:
+        raise ModelError(f"{folder} is not a wavelet model with a restoration network; use one.")
+    return vae, qann
 
 
 def load_vae(folder: Path) -> Any:

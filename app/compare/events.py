@@ -215,9 +215,11 @@ def _stem(path: str) -> str:
     return path.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
 
 
-def snap(path: str | None, *settings: Any) -> Iterator[str | Any]:
+def snap(
+    path: str | None, visit: Visit, wish_text: str, model: str, coder: str, optimise: bool
+) -> Iterator[str | Any]:
     """The camera took a picture."""
-    yield from bring(path, *settings, name="camera")
+    yield from bring(path, visit, wish_text, model, coder, optimise, "camera")
 
 
 def note(visit: Visit, wish_text: str, model: str, coder: str, optimise: bool) -> None:

@@ -169,7 +169,7 @@ class Anatomy:
 
     def coefficients(self, latents: Pyramid) -> Pyramid:
         """Latents without gains and companding, where the model has them: wavelet coefficients."""
-        bands = self.codec.vae.bands
+        bands = getattr(self.codec.vae, "bands", None)  # other VAEs have none
         if bands is None:
             return latents
         with torch.inference_mode():

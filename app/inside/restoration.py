@@ -93,6 +93,7 @@ def _maps(anatomy: Anatomy) -> list[str]:
 
 @cache  # codecs are a few, and stay
 def _network(codec: Codec) -> str:
+    assert codec.qann is not None  # bundled models have one
     config = codec.qann.config
     widths = list(config.widths)
     scales = [2 ** (level + 1) for level in range(len(widths))]
@@ -128,7 +129,7 @@ def assumed(anatomy: Anatomy, levels: int) -> str:
 
 def attention(anatomy: Anatomy, point: tuple[float, float] | None) -> str:
     """The photo, lit where the place at ``point`` (shares of width and height) looks."""
-    if not anatomy.codec.qann.config.attention_heads:
+    if anatomy.codec.qann is None or not anatomy.codec.qann.config.attention_heads:
         return "<p class='part-text'>This model's network has no self-attention.</p>"
     height, width = anatomy.photo.pixels.shape[:2]
     across, down = point or (0.5, 0.5)

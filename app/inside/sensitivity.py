@@ -41,7 +41,7 @@ def sensitivity(anatomy: Anatomy) -> str:
 
 def _tuning(codec: Codec) -> tuple[np.ndarray, np.ndarray, float] | None:
     """Gains and exponents, (levels, orientations, colours), and the knee in grey levels."""
-    bands = codec.vae.bands
+    bands = getattr(codec.vae, "bands", None)  # other VAEs have none
     if bands is None:
         return None
     gains, exponents = (

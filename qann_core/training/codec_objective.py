@@ -12,7 +12,7 @@ from .. import wavelet
 from ..coding.weights import Prior, load_prior, save_prior, trainable
 from ..errors import ParameterError
 from ..metrics import SSIMULACRA2_MIN_SIDE
-from ..models import load_networks, prior_folder, resolve_folder
+from ..models import load_wavelet_networks, prior_folder, resolve_folder
 from ..perceptual import SQUARED_ERROR_SHARE, eye_cost, ssimulacra2
 from ..quantization import DISTORTION_WEIGHT, ROUNDING_OFFSET, dead_zone_round, step_for_levels
 from ..restoration import QannUNet
@@ -238,7 +238,7 @@ def train(
         vae, qann = fresh_networks(size)
     else:
         folder = resolve_folder(init)
-        vae, qann, _ = load_networks(folder)
+        vae, qann = load_wavelet_networks(folder)
         prior = load_prior(prior_folder(folder)) if learned_prior else None
     if aim == "eye" and vae.bands is None:
         vae = with_companding(vae)

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ..coding.network import PriorNetwork
 from ..coding.registry import coder_by_name
 from ..coding.weights import exact_network, load_prior, save_prior, trainable
-from ..models import load_networks, resolve_folder
+from ..models import load_wavelet_networks, resolve_folder
 from ..quantization import step_for_levels
 from ..vae import WaveletVAE
 from ..wavelet import Pyramid
@@ -126,7 +126,7 @@ def train_prior(
         TrainingError: when the loss is not finite.
     """
     check_crop(options.crop, CROP_FACTOR)
-    vae = load_networks(resolve_folder(model))[0]
+    vae, _ = load_wavelet_networks(resolve_folder(model))
     torch.manual_seed(options.seed)
     network = trainable(load_prior(init).network) if init else PriorNetwork()
     photos = load_photos(sources.images(), options.crop)
