@@ -61,7 +61,7 @@ def test_companding_is_the_gain_at_zero_and_bends_large_coefficients() -> None:
     companding = companding_vae().bands
     assert companding is not None
     small, large = (
-        tuple(torch.full((1, *shape), size) for shape in wavelet.pyramid_shapes(16, 16))
+        tuple(torch.full((1, *shape), size) for shape in pyramid_shapes(16, 16))
         for size in (0.01, 1000.0)
     )
     g, a = companding.gain, companding.exponent
@@ -82,9 +82,7 @@ def test_companding_is_the_gain_at_zero_and_bends_large_coefficients() -> None:
 def test_a_gradient_passes_where_latents_are_zero() -> None:
     """As in flat pictures, whose details are all zero."""
     vae = companding_vae()
-    latents = tuple(
-        torch.zeros(1, *shape, requires_grad=True) for shape in wavelet.pyramid_shapes(16, 16)
-    )
+    latents = tuple(torch.zeros(1, *shape, requires_grad=True) for shape in pyramid_shapes(16, 16))
     ramp = torch.linspace(-1, 1, 16 * 16 * 3).view(1, 3, 16, 16)
     gradients = torch.autograd.grad((vae.synthesis(latents) * ramp).sum(), latents)
     assert all(bool((g != 0).any()) for g in gradients)

@@ -46,10 +46,15 @@ def settings_by_codec(family: str, choice: Choice = DEFAULT_CHOICE) -> dict[str,
     curves = dict.fromkeys((QUANTIZED, RESTORED), levels)
     if family == CODECS:
         return curves | {peer.name: tuple(peer.sweep) for peer in shown_peers()}
-    if not isinstance(codec, Codec):
+    if not _has_pyramid(codec):
         return curves
     others = {quantizer.name: quantizer.settings for quantizer in quantizers()}
     return curves | others | dict.fromkeys(ASSUMED, levels)
+
+
+def _has_pyramid(codec: Codec) -> bool:
+    """Whether the latents have several bands, as the other quantizers need them."""
+    return len(codec.vae.band_shapes(1, 1)) > 1
 
 
 def n_points(family: str = CODECS, choice: Choice = DEFAULT_CHOICE) -> int:
@@ -88,7 +93,7 @@ def _sweeps(
     yield sweep_codec(codec, latents, pixels, missing[RESTORED], MEASURED, coders, choice.effort)
     for peer in shown_peers():
         yield sweep_peer(peer, pixels, missing.get(peer.name, ()), MEASURED)
-    if not isinstance(codec, Codec):
+    if not _has_pyramid(codec):
         return
     for quantizer in quantizers():
         settings = missing.get(quantizer.name, ())
