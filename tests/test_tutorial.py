@@ -32,9 +32,9 @@ def test_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         for output in cell.get("outputs", ())
         if output.output_type == "stream" and output.name == "stdout"
     )
-    told = [line for line in printed.splitlines() if line.startswith("told N")]
-    values = {line: float(line.split(":")[1].split("dB")[0]) for line in told}
-    assert len(values) == 5
-    truth = next(value for line, value in values.items() if line.endswith("(the truth)"))
-    assert truth > next(iter(values.values()))  # told a quarter of N
+    lines = [line for line in printed.splitlines() if line.startswith("assumed N")]
+    values = {line: float(line.split(":")[1].split("dB")[0]) for line in lines}
+    assert len(values) == 4
+    truth = next(value for line, value in values.items() if line.endswith("(the true N)"))
+    assert truth > next(iter(values.values()))  # half of N
     assert "uniform + QANN" in printed

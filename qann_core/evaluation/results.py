@@ -127,7 +127,7 @@ def to_document(evaluation: Evaluation) -> Document:
         "no_bd_rate": {
             m: reasons
             for m in evaluation.measures
-            if (reasons := {p: d[m]["reason"] for p, d in of_main.items() if "reason" in d[m]})
+            if (reasons := _reasons(of_main, m))
         },
         "curves": _curve_rows(evaluation, curves, names),
         "deltas": deltas,
@@ -239,6 +239,15 @@ def _curve_rows(
                 "software": subject.software, "images": len(images), "points": points,
             })  # fmt: skip
     return rows
+
+
+def _reasons(deltas: dict[str, Row], measure: str) -> dict[str, str]:
+    """Why a peer has no BD-rate by a measure; published peers may lack the measure itself."""
+    return {
+        peer: delta[measure]["reason"]
+        for peer, delta in deltas.items()
+        if "reason" in delta.get(measure, ())
+    }
 
 
 def _deltas(

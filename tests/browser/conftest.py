@@ -118,7 +118,7 @@ def open_page(browser, demo_url) -> Iterator[Callable[..., object]]:
         context = browser.new_context(viewport={"width": width, "height": height})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(30_000)
         page.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda r: None if _is_local(r.url) else troubles.append(r.url))
