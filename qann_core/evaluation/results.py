@@ -241,7 +241,7 @@ def _curve_rows(
     return rows
 
 
-def _reasons(deltas: dict[str, Row], measure: str) -> dict[str, str]:
+def _reasons(deltas: Mapping[str, Mapping[str, Any]], measure: str) -> dict[str, str]:
     """Why a peer has no BD-rate by a measure; published peers may lack the measure itself."""
     return {
         peer: delta[measure]["reason"]
