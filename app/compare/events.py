@@ -64,11 +64,13 @@ class Wish:
 
     @staticmethod
     def parse(text: str) -> Wish:
-        """A wish from the browser's JSON.
+        """A wish from the browser's JSON; nothing yet is the opening one.
 
         Raises:
             ParameterError: when it is none; the page never sends such.
         """
+        if not text:  # a photo is brought before N or a side was touched
+            return Wish(OPENING.photo, OPENING.levels, False, (), None, 0)
         try:
             raw = json.loads(text)
             wanted = raw.get("bytes")
