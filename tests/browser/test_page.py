@@ -16,6 +16,8 @@ from qann_core import Codec, read_header, read_image
 from qann_core.metrics import psnr, ssim
 from qann_core.training.export import export_model
 
+pytestmark = pytest.mark.browser
+
 ROOT = Path(__file__).resolve().parents[2]
 CARDS = "#verdict"
 

@@ -7,9 +7,12 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from qann_core import Codec, read_image
+
+pytestmark = pytest.mark.browser
 
 CARDS = "#verdict"
 
