@@ -49,7 +49,7 @@ def decode(files: Path, model: str, out: Path) -> None:
     """Decodes every file of a folder, as the environment says, into one .npz file."""
     arithmetic = os.environ.get("QANN_ARITHMETIC", "")
     torch.backends.mkldnn.set_flags(arithmetic != "without oneDNN")
-    precision._has_bfloat16 = lambda: arithmetic == "bfloat16"  # type: ignore[assignment]
+    precision.has_native_bfloat16 = lambda device: arithmetic == "bfloat16"
     codec = Codec.load(model)
     found = {
         file.stem: codec.decode(codec.unpack(file.read_bytes())) for file in files.glob("*.qann")

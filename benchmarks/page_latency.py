@@ -120,10 +120,10 @@ def measure(url: str, photo: str, moves: int) -> None:
         page.goto(url)
         page.wait_for_selector("#verdict .cards")
         print(f"page opened with a result: {time.perf_counter() - started:.1f} s")
-        page.wait_for_function("window.qannAsk && window.qann.compare")
+        page.wait_for_function("window.qann?.compare")
         path = credits()[index].path
         page.set_input_files("#upload input[type=file]", path)
-        page.wait_for_function("window.qann.compare.state.photo === 'own'")
+        page.wait_for_function("window.qann?.compare?.state?.photo === 'own'")
         page.wait_for_selector("#verdict[data-complete=true]")
         page.wait_for_timeout(3000)
         times = [move(page, 0.04 + 0.9 * (7 * k % moves) / moves) for k in range(moves)]

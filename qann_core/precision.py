@@ -1,6 +1,6 @@
 """In which arithmetic the networks of the decoder run: float32 defines the picture."""
 
-from functools import cache
+import os
 
 import torch
 
@@ -9,10 +9,24 @@ BFLOAT16_MIN_LEVELS = 24
 photos; below, the same error is multiplied by a larger step."""
 
 
-@cache
-def _has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 natively, about twice as fast as float32."""
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+_NATIVE = ("avx512_bf16", "amx_bf16", "avx10_2", "bf16")
+"""What a processor that multiplies bfloat16 calls that, in ``torch.cpu.get_capabilities``."""
+
+
+def has_native_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 in hardware.
+
+    A processor without it emulates bfloat16, about ten times slower than float32.
+    ``ONEDNN_MAX_CPU_ISA``, which keeps the library from newer instructions, is respected.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
+    limited = not any(word in allowed for word in ("DEFAULT", "ALL", "BF16", "AMX", "AVX10"))
+    capabilities = torch.cpu.get_capabilities()
+    return not limited and any(capabilities.get(name, False) for name in _NATIVE)
 
 
 def decoding_precision(levels: int) -> torch.autocast:
@@ -21,5 +35,5 @@ def decoding_precision(levels: int) -> torch.autocast:
     What N does to the features stays float32 (``blocks``). docs/machines.md has the differences
     measured. Symbols are integers and do not depend on it.
     """
-    enabled = levels >= BFLOAT16_MIN_LEVELS and _has_bfloat16()
+    enabled = levels >= BFLOAT16_MIN_LEVELS and has_native_bfloat16(torch.device("cpu"))
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from qann_core import Codec, precision
@@ -49,6 +50,18 @@ def _in_both(codec, quantized, monkeypatch: pytest.MonkeyPatch) -> list[np.ndarr
     """The picture in float32, then in bfloat16, native or emulated."""
     pictures = []
     for native in (False, True):
-        monkeypatch.setattr(precision, "_has_bfloat16", lambda native=native: native)
+        monkeypatch.setattr(precision, "has_native_bfloat16", lambda device, native=native: native)
         pictures.append(codec.decode(quantized).astype(int))
     return pictures
+
+
+def test_no_emulated_bfloat16_where_the_instructions_are_limited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    with precision.decoding_precision(256):
+        assert not torch.is_autocast_enabled("cpu")
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
+    with precision.decoding_precision(256):
+        assert torch.is_autocast_enabled("cpu")
