@@ -65,7 +65,8 @@ def packed(bands: Bands) -> int:
     if not streams:
         return 0
     sign_bytes = -(-sum(sign.size for sign in signs) // 8)
-    return len(brotli.compress(np.concatenate(streams).tobytes(), quality=11)) + sign_bytes
+    payload: bytes = brotli.compress(np.concatenate(streams).tobytes(), quality=11)
+    return len(payload) + int(sign_bytes)
 
 
 def grouped(bands: Bands) -> int:

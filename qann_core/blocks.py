@@ -122,7 +122,7 @@ class WindowAttention(nn.Module):
         mixed = self.out(mixed.transpose(1, 2).flatten(2))
         mixed = mixed.unflatten(1, (size, size)).unflatten(0, (batch, rows, columns))
         mixed = mixed.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
-        return x + mixed[..., :height, :width]
+        return cast(Tensor, x + mixed[..., :height, :width])
 
     def weights(self, x: Tensor, row: int, column: int) -> Tensor:
         """How much one position attends to every other: softmax(q k / sqrt(d)), for looking at.
@@ -146,7 +146,7 @@ class WindowAttention(nn.Module):
             scores = scores.masked_fill(~mask[window, 0], -torch.inf)
         own = scores.softmax(-1).unflatten(-1, (size, size))
         top, left = row // size * size, column // size * size
-        weights = own.new_zeros(self.heads, height, width)
+        weights: Tensor = own.new_zeros(self.heads, height, width)
         target = weights[:, top : top + size, left : left + size]
         target.copy_(own[:, : target.shape[1], : target.shape[2]])
         return weights

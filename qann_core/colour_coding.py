@@ -177,7 +177,8 @@ def _encoded(linear: np.ndarray) -> np.ndarray:
     """Linear light to sRGB's 8-bit samples."""
     v = np.clip(linear, 0, 1)
     v = np.where(v <= 0.0031308, 12.92 * v, 1.055 * v ** np.float32(1 / 2.4) - 0.055)
-    return np.rint(255 * v).astype(np.uint8)
+    samples: np.ndarray = np.rint(255 * v).astype(np.uint8)
+    return samples
 
 
 def _tone_mapped(light: np.ndarray, transfer: int) -> np.ndarray:
@@ -195,7 +196,8 @@ def _tone_mapped(light: np.ndarray, transfer: int) -> np.ndarray:
     y = (1 - t) ** 2 * 0.5 + 2 * t * (1 - t) * 0.825 + t**2
     largest = np.maximum(light.max(-1), 1e-9)
     mapped = np.interp(largest, np.concatenate(([0.0], x)), np.concatenate(([0.0], y)))
-    return light * (mapped / largest).astype(np.float32)[..., None]
+    shown: np.ndarray = light * (mapped / largest).astype(np.float32)[..., None]
+    return shown
 
 
 def _to_xyz(chromaticities: Chromaticities) -> np.ndarray:

@@ -30,7 +30,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import wavelet
 from .coding.network import PriorNetwork
 from .limits import MAX_EFFORT
 from .precision import decoding_precision
@@ -43,7 +42,7 @@ from .quantization import (
 )
 from .restoration import QannUNet
 from .samples import centred
-from .shapes import integer_range
+from .shapes import BLOCK, integer_range
 from .tiling import Box, cut, tiles
 from .vae import LogisticMixturePrior, WaveletVAE
 from .wavelet import Pyramid
@@ -170,7 +169,7 @@ class Optimiser:
 
     def _pass(self, relaxation: float, before: _Tally | None) -> _Tally:
         """Moves all integers once; ``before`` is what the pass before told of itself."""
-        rows, columns = (size * wavelet.BLOCK for size in self._integers[0].shape[-2:])
+        rows, columns = (size * BLOCK for size in self._integers[0].shape[-2:])
         places = list(tiles(rows, columns, TILE))
         found = [self._gradient(box, core, rows) for box, core in places]
         distortion = sum(d for d, _ in found)

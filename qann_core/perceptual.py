@@ -219,8 +219,8 @@ def _halve(image: Tensor) -> Tensor:
 def _xyb(linear: Tensor, constants: _Constants) -> Tensor:
     """Linear RGB to X, Y, B - Y, scaled and shifted as SSIMULACRA 2 wants them."""
     shape = linear.shape
-    absorbed = constants.absorbance @ linear.flatten(2) + _BIAS
-    roots = absorbed ** (1 / 3) - _BIAS ** (1 / 3)
+    absorbed: Tensor = constants.absorbance @ linear.flatten(2) + _BIAS
+    roots: Tensor = absorbed ** (1 / 3) - _BIAS ** (1 / 3)
     return (constants.opponent @ roots).view(shape) + constants.offsets
 
 
@@ -242,7 +242,8 @@ def _means(a: Tensor, b: Tensor, window: Tensor) -> Tensor:
 
 def _root(value: Tensor, exponent: float, tiny: float) -> Tensor:
     """value ** exponent, exactly 0 at 0 and with a finite slope there."""
-    return (value + tiny) ** exponent - tiny**exponent
+    root: Tensor = (value + tiny) ** exponent - tiny**exponent
+    return root
 
 
 def _blur(image: Tensor, window: Tensor) -> Tensor:

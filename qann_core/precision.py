@@ -20,7 +20,7 @@ def has_native_bfloat16(device: torch.device) -> bool:
     ``ONEDNN_MAX_CPU_ISA``, which keeps the library from newer instructions, is respected.
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()

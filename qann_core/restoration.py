@@ -25,7 +25,7 @@ _RANGE_GAIN = 8.0
 """Brings values relative to the full range to the scale of the other inputs."""
 
 
-class QannUNet(ModelMixin, ConfigMixin):
+class QannUNet(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Residual learning of quantization error on a pyramid of latents, or on one latent tensor.
 
     ::
@@ -47,7 +47,7 @@ class QannUNet(ModelMixin, ConfigMixin):
 
     roles: ClassVar = {"embedding": Role.OUTER}
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         band_channels: Sequence[int] = (3, 9, 9, 9, 9),

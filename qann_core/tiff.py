@@ -341,7 +341,8 @@ def _rgb_of_ycbcr(samples: np.ndarray, tags: Any) -> np.ndarray:
     r = y + (2 - 2 * red) * cr
     b = y + (2 - 2 * blue) * cb
     g = (y - red * r - blue * b) / green
-    return np.rint(np.clip(np.stack((r, g, b), -1), 0, 255)).astype(np.uint8)
+    pixels: np.ndarray = np.rint(np.clip(np.stack((r, g, b), -1), 0, 255)).astype(np.uint8)
+    return pixels
 
 
 def _ratios(value: Any, count: int) -> tuple[float, ...]:

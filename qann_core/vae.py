@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from . import wavelet
 from .blocks import UNet, group_bands, ungroup_bands
 from .roles import Role
-from .shapes import Shape, pyramid_shapes
+from .shapes import BLOCK, WAVELET_LEVELS, Shape, pyramid_shapes
 from .tiling import in_tiles
 from .wavelet import Pyramid
 
@@ -28,7 +28,7 @@ _BAND_CHANNELS = (3, 9, 9, 9, 9)
 _BAND_LEVELS = (3, 3, 2, 1, 0)
 _BAND_SCALES = (400.0, 64.0, 64.0, 64.0, 64.0)
 _RESIDUAL_LIMIT = 32.0
-_DETAIL_LEVELS = wavelet.WAVELET_LEVELS
+_DETAIL_LEVELS = WAVELET_LEVELS
 
 
 class VAE(Protocol):
@@ -204,7 +204,7 @@ def _bits(band: Tensor, step: Tensor, scales: Tensor, weights: Tensor) -> Tensor
     return -mass.log2()
 
 
-class WaveletVAE(ModelMixin, ConfigMixin):
+class WaveletVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Analysis and synthesis transforms between images and a pyramid of latents.
 
     ::
@@ -223,12 +223,12 @@ class WaveletVAE(ModelMixin, ConfigMixin):
     """
 
     roles: ClassVar = {"prior": Role.DENSITY}
-    block = wavelet.BLOCK
+    block = BLOCK
     latent_range = wavelet.LL_RANGE
     optimisable = True
     band_shapes = staticmethod(pyramid_shapes)
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         encoder_widths: Sequence[int] = (32, 64, 96, 128),
@@ -262,7 +262,8 @@ class WaveletVAE(ModelMixin, ConfigMixin):
 
     def rate(self, noisy: Pyramid, step: Tensor) -> Tensor:
         """Estimated bits of each image, (B,); see ``LogisticMixturePrior``."""
-        return self.prior(noisy, step)
+        bits: Tensor = self.prior(noisy, step)
+        return bits
 
     def forward(self, image: Tensor) -> Tensor:
         """Reconstruction without quantization."""

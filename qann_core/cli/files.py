@@ -22,14 +22,14 @@ MEASURES = ("psnr", "ssim", "ms_ssim", "ssimulacra2")
 FORMATS = ("png", "jpg", "webp", "avif", "tif", "bmp")
 
 
-def add_files(commands: argparse._SubParsersAction) -> None:
+def add_files(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the commands to the command line's parser."""
     _add_compress(commands)
     _add_decompress(commands)
     _add_info(commands)
 
 
-def _add_compress(commands: argparse._SubParsersAction) -> None:
+def _add_compress(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("compress", help="images to .qann files")
     parser.add_argument(
         "source",
@@ -78,7 +78,7 @@ def _add_compress(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_compress)
 
 
-def _add_decompress(commands: argparse._SubParsersAction) -> None:
+def _add_decompress(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("decompress", help=".qann files to images")
     parser.add_argument("source", help="a .qann file; - for standard input; or a folder")
     parser.add_argument(
@@ -97,7 +97,7 @@ def _add_decompress(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_decompress)
 
 
-def _add_info(commands: argparse._SubParsersAction) -> None:
+def _add_info(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("info", help="what a .qann file says about itself")
     parser.add_argument("file", type=Path)
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from ..training.options import Sources
 
 
-def add_training(commands: argparse._SubParsersAction) -> None:
+def add_training(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the commands to the command line's parser."""
     _add_train(commands)
     _add_train_prior(commands)
     _add_export(commands)
 
 
-def _add_train(commands: argparse._SubParsersAction) -> None:
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("train", help="train the networks on folders of photos")
     _add_run(parser, minutes=120.0, crop=256)
     parser.add_argument(
@@ -67,7 +67,7 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_train)
 
 
-def _add_train_prior(commands: argparse._SubParsersAction) -> None:
+def _add_train_prior(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "train-prior", help="train the learned prior of the prior coder for a model"
     )
@@ -77,7 +77,7 @@ def _add_train_prior(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_train_prior)
 
 
-def _add_export(commands: argparse._SubParsersAction) -> None:
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("export", help="a run's weights to a model folder")
     parser.add_argument("run_folder", type=Path)
     parser.add_argument("model_folder", type=Path)

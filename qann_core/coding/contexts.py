@@ -91,7 +91,7 @@ def _ring(plane: np.ndarray) -> np.ndarray:
     rows = plane.copy()
     rows[:, 1:] += plane[:, :-1]
     rows[:, :-1] += plane[:, 1:]
-    total = rows - plane
+    total: np.ndarray = rows - plane
     total[1:] += rows[:-1]
     total[:-1] += rows[1:]
     return total

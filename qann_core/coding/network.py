@@ -77,7 +77,7 @@ def round_clip(x: Tensor, low: float = -LIMIT, high: float = LIMIT) -> Tensor:
     """
     if torch.is_inference_mode_enabled():
         return x.add_(0.5).floor_().clamp_(low, high)
-    return cast(Tensor, _RoundClip.apply(x, low, high))
+    return cast(Tensor, _RoundClip.apply(x, low, high))  # type: ignore[no-untyped-call]
 
 
 def dyadic(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:

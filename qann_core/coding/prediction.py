@@ -7,12 +7,14 @@ def med_residual(plane: np.ndarray) -> np.ndarray:
     """Median-edge prediction error (LOCO-I, Weinberger et al. 2000) of (H, W); zero outside."""
     padded = np.pad(plane, ((1, 0), (1, 0)))
     left, above, corner = padded[1:, :-1], padded[:-1, 1:], padded[:-1, :-1]
-    return plane - _median_edge(left, above, corner)
+    residual: np.ndarray = plane - _median_edge(left, above, corner)
+    return residual
 
 
 def _median_edge(left: np.ndarray, above: np.ndarray, corner: np.ndarray) -> np.ndarray:
     low, high = np.minimum(left, above), np.maximum(left, above)
-    return np.clip(left + above - corner, low, high)
+    predicted: np.ndarray = np.clip(left + above - corner, low, high)
+    return predicted
 
 
 def med_restore(residuals: np.ndarray) -> np.ndarray:

@@ -201,7 +201,7 @@ def scale(quantized: Pyramid, step: Tensor) -> Pyramid:
 def with_companding(vae: WaveletVAE) -> WaveletVAE:
     """The same weights in a VAE whose bands have gains and are companded, at their start."""
     sizes = {name: value for name, value in vae.config.items() if not name.startswith("_")}
-    made = WaveletVAE(**{**sizes, "companding": True})
+    made: WaveletVAE = WaveletVAE(**{**sizes, "companding": True})
     made.load_state_dict({**made.state_dict(), **vae.state_dict()})
     return made
 

@@ -212,7 +212,8 @@ class DeviceCrops:
 def _weights(photos: Sequence[np.ndarray]) -> np.ndarray:
     """Probability of each photo to be drawn."""
     weights = np.array([min(p.shape[0] * p.shape[1], _LARGEST_WEIGHT) for p in photos], float)
-    return weights / weights.sum()
+    shares: np.ndarray = weights / weights.sum()
+    return shares
 
 
 def centre_crops(photos: Sequence[np.ndarray], crop: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -148,11 +148,11 @@ class HybridOptimizer:
             parameter.grad = None
         return norm
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         """State of both optimizers, tensors and numbers only."""
         return {"muon": self._muon.state_dict(), "adam": self._adam.state_dict()}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what ``state_dict`` returned, on this device."""
         own = [group["lr"] for group in (*self._muon.param_groups, *self._adam.param_groups)]
         capturable = self._adam.defaults["capturable"]

@@ -116,7 +116,7 @@ def _with_escape(probabilities: np.ndarray) -> np.ndarray:
 def _integers(weights: np.ndarray) -> np.ndarray:
     """Rows of weights to positive integers that add up to TOTAL."""
     shares = weights / weights.sum(1, keepdims=True)
-    frequencies = 1 + np.floor(shares * (TOTAL - SYMBOLS)).astype(np.int64)
+    frequencies: np.ndarray = 1 + np.floor(shares * (TOTAL - SYMBOLS)).astype(np.int64)
     rows = np.arange(len(frequencies))
     frequencies[rows, frequencies.argmax(1)] += TOTAL - frequencies.sum(1)
     return frequencies.astype(np.int32)

@@ -80,7 +80,8 @@ class RestorerObjective(Objective):
 
 def small_restorer(channels: int) -> QannUNet:
     """A fresh restoration network of 1.9 million parameters for one latent tensor."""
-    return QannUNet(band_channels=(channels,), band_levels=(0,), widths=(96, 128))
+    network: QannUNet = QannUNet(band_channels=(channels,), band_levels=(0,), widths=(96, 128))
+    return network
 
 
 def train_restorer(sources: Sources, vae: str | Path, options: RunOptions) -> None:

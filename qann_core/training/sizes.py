@@ -1,10 +1,12 @@
 """Sizes of the networks that a run may start from fresh; what ships is one model of each."""
 
+from typing import Any
+
 from ..errors import ParameterError
 from ..restoration import QannUNet
 from ..vae import WaveletVAE
 
-_SIZES: dict[str, tuple[dict, dict]] = {
+_SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "default": ({}, {}),
     # Half as many features at every level: about a quarter of the multiply-accumulates.
     "fast": (
