@@ -49,23 +49,28 @@ class _Measure:
         function: of the original and the decoded image, uint8 (H, W, 3).
         tolerance: a loss by more than this with more levels shows content on which all depends
             on N.
+        highest: its largest value.
+        min_side: of images that it is defined for, in pixels.
     """
 
     name: str
     unit: str
     function: Callable[[np.ndarray, np.ndarray], float]
     tolerance: float
+    highest: float = math.inf
+    min_side: int = 1
 
 
-_PSNR = _Measure("PSNR", " dB", psnr, 0.3)
-_SSIMULACRA2 = _Measure("SSIMULACRA 2 score", "", ssimulacra2, 1.5)
+_MEASURES = {
+    "psnr": _Measure("PSNR", " dB", psnr, 0.3),
+    "ssimulacra2": _Measure("SSIMULACRA 2 score", "", ssimulacra2, 1.5, 100, SSIMULACRA2_MIN_SIDE),
+}
 
 
 def levels_for_bpp(
     codec: Codec,
     latents: Latents,
     target: float,
-    progress: Callable[[], object],
     effort: int = 0,
 ) -> tuple[bytes, int]:
     """The best file of at most ``target`` bits per pixel.
@@ -73,7 +78,6 @@ def levels_for_bpp(
     The best is that of most levels, and where quality does not grow with N, of the highest PSNR.
 
     Args:
-        progress: called after each try.
         effort: as for ``Codec.quantize``.
 
     Returns:
@@ -83,7 +87,7 @@ def levels_for_bpp(
         ParameterError: when no N tried makes a file that small, or the target is no rate.
     """
     _check(target, "The rate", " bits per pixel")
-    tries = _Tries(codec, latents, latents.pixels, _PSNR, progress, effort)
+    tries = _Tries(codec, latents, latents.pixels, _MEASURES["psnr"], effort)
     budget = target * latents.height * latents.width / 8
 
     def fits(levels: int) -> bool:
@@ -111,50 +115,35 @@ def _too_low(target: float, tries: _Tries) -> ParameterError:
     return ParameterError(f"{target:g} bits per pixel {tries.refusal()} at least {least:.3f}.")
 
 
-def levels_for_psnr(
+def levels_for_quality(
     codec: Codec,
     latents: Latents,
     pixels: np.ndarray,
+    measure: str,
     target: float,
-    progress: Callable[[], object],
     effort: int = 0,
 ) -> tuple[bytes, int]:
-    """The smallest file whose decoded image has at least ``target`` dB PSNR.
+    """The smallest file whose decoded image has at least the quality ``target``.
 
     Args:
-        pixels: the image that was encoded, uint8 (H, W, 3); the others as ``levels_for_bpp``.
+        pixels: the image that was encoded, uint8 (H, W, 3).
+        measure: "psnr", with the target in dB, or "ssimulacra2".
+        effort: as for ``Codec.quantize``.
+
+    Returns:
+        The file's bytes and N.
 
     Raises:
-        ParameterError: when no N tried reaches it, or the target is no PSNR.
+        ParameterError: when no N tried reaches it, the target is no value of the measure, or the
+            image is too small for it.
     """
-    _check(target, "The PSNR", " dB")
-    return _smallest_file(_Tries(codec, latents, pixels, _PSNR, progress, effort), target)
-
-
-def levels_for_ssimulacra2(
-    codec: Codec,
-    latents: Latents,
-    pixels: np.ndarray,
-    target: float,
-    progress: Callable[[], object],
-    effort: int = 0,
-) -> tuple[bytes, int]:
-    """The smallest file whose decoded image has at least the SSIMULACRA 2 score ``target``.
-
-    Args:
-        pixels: the image that was encoded, uint8 (H, W, 3); the others as ``levels_for_bpp``.
-
-    Raises:
-        ParameterError: when no N tried reaches it, the target is no score, or the image is too
-            small for the measure.
-    """
-    _check(target, "The SSIMULACRA 2 score", "", 100.0)
-    if min(pixels.shape[:2]) < SSIMULACRA2_MIN_SIDE:
+    wanted = _MEASURES[measure]
+    _check(target, f"The {wanted.name}", wanted.unit, wanted.highest)
+    if min(pixels.shape[:2]) < wanted.min_side:
         raise ParameterError(
-            f"SSIMULACRA 2 needs sides of {SSIMULACRA2_MIN_SIDE} pixels or more; "
-            "name a PSNR or a rate."
+            f"SSIMULACRA 2 needs sides of {wanted.min_side} pixels or more; name a PSNR or a rate."
         )
-    return _smallest_file(_Tries(codec, latents, pixels, _SSIMULACRA2, progress, effort), target)
+    return _smallest_file(_Tries(codec, latents, pixels, wanted, effort), target)
 
 
 def _check(target: float, name: str, unit: str, highest: float = math.inf) -> None:
@@ -202,11 +191,10 @@ class _Tries:
         latents: Latents,
         pixels: np.ndarray,
         measure: _Measure,
-        progress: Callable[[], object],
         effort: int,
     ) -> None:
         self._codec, self._latents, self.pixels = codec, latents, pixels
-        self._progress, self._effort = progress, effort
+        self._effort = effort
         self.measure = measure
         self.range = codec.min_levels, codec.max_levels
         self._files: dict[int, bytes] = {}
@@ -232,7 +220,6 @@ class _Tries:
         if levels not in self.lengths:
             self._files[levels] = self._codec.pack_integers(self._integers(levels))
             self.lengths[levels] = len(self._files[levels])
-            self._progress()
         return self.lengths[levels]
 
     def quality(self, levels: int) -> float:
@@ -240,7 +227,6 @@ class _Tries:
         if levels not in self.qualities:
             decoded = self._codec.decode(self._integers(levels))
             self.qualities[levels] = self.measure.function(self.pixels, decoded)
-            self._progress()
         return self.qualities[levels]
 
     def file(self, levels: int) -> bytes:

@@ -11,7 +11,7 @@ import qann_core
 from qann_core import Codec, bitstream, tiling
 from qann_core.errors import ImageError, ModelError, ParameterError
 from qann_core.metrics import psnr
-from qann_core.search import levels_for_bpp, levels_for_psnr
+from qann_core.search import levels_for_bpp, levels_for_quality
 
 
 def test_a_photo_goes_through_a_file_and_restoration_helps(codec: Codec, photo: np.ndarray) -> None:
@@ -106,16 +106,16 @@ def test_latents_of_other_weights_are_refused(codec: Codec, photo: np.ndarray) -
 def test_search_by_rate_and_by_quality(codec: Codec, photo: np.ndarray) -> None:
     latents = codec.encode(photo)
     pixels = photo.shape[0] * photo.shape[1]
-    data, levels = levels_for_bpp(codec, latents, 1.0, lambda: None)
+    data, levels = levels_for_bpp(codec, latents, 1.0)
     assert 8 * len(data) / pixels <= 1.0 < 8 * len(codec.pack(latents, levels + 1)) / pixels
     target = psnr(photo, codec.decode(codec.quantize(latents, 80)))
-    data, levels = levels_for_psnr(codec, latents, photo, target, lambda: None)
+    data, levels = levels_for_quality(codec, latents, photo, "psnr", target)
     assert psnr(photo, codec.decode(codec.unpack(data))) >= target
     assert levels <= 80 and len(data) <= len(codec.pack(latents, 80))
     with pytest.raises(ParameterError, match="cannot be reached"):
-        levels_for_bpp(codec, latents, 0.0001, lambda: None)
+        levels_for_bpp(codec, latents, 0.0001)
     with pytest.raises(ParameterError, match="cannot be reached"):
-        levels_for_psnr(codec, latents, photo, 99.0, lambda: None)
+        levels_for_quality(codec, latents, photo, "psnr", 99.0)
 
 
 def test_importing_the_package_is_light() -> None:

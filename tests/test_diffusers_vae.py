@@ -141,7 +141,7 @@ def test_more_levels_cost_more(
     latents = foreign.encode(photo)
     sizes = [len(foreign.pack(latents, levels)) for levels in (16, 64, 256, 512)]
     assert sizes == sorted(sizes)
-    data, _ = levels_for_bpp(foreign, latents, 2.0, lambda: None)
+    data, _ = levels_for_bpp(foreign, latents, 2.0)
     assert 8 * len(data) <= 2.0 * photo.shape[0] * photo.shape[1]
     for levels in (15, 513):
         with pytest.raises(ParameterError, match="from 16 to 512"):

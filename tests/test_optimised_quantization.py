@@ -6,7 +6,7 @@ import pytest
 from qann_core import Codec, ParameterError, optimised_quantization, tiling
 from qann_core.metrics import psnr
 from qann_core.quantization import DISTORTION_WEIGHT, step_for_levels
-from qann_core.search import levels_for_bpp, levels_for_psnr
+from qann_core.search import levels_for_bpp, levels_for_quality
 from qann_core.shapes import integer_range
 
 
@@ -80,9 +80,9 @@ def test_large_images_in_tiles_come_out_alike(
 def test_search_counts_the_effort(codec: Codec, photo: np.ndarray) -> None:
     small = photo[:64, :80]
     latents = codec.encode(small)
-    data, _ = levels_for_bpp(codec, latents, 1.5, lambda: None, effort=1)
+    data, _ = levels_for_bpp(codec, latents, 1.5, effort=1)
     assert 8 * len(data) / small[..., 0].size <= 1.5
-    data, levels = levels_for_psnr(codec, latents, small, 30.0, lambda: None, effort=1)
+    data, levels = levels_for_quality(codec, latents, small, "psnr", 30.0, effort=1)
     assert psnr(small, codec.decode(codec.unpack(data))) >= 30.0
     assert data == codec.pack(latents, levels, effort=1)
 

@@ -1,6 +1,7 @@
 """Targets of rate and quality: the best file there is, at a cost that is kept."""
 
 from copy import copy
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from qann_core import Codec, search
 from qann_core.errors import ParameterError
 from qann_core.metrics import psnr
-from qann_core.search import levels_for_bpp, levels_for_psnr, levels_for_ssimulacra2
+from qann_core.search import levels_for_bpp, levels_for_quality
 
 LOW, HIGH = 16, 512
 ALL = range(LOW, HIGH + 1)
@@ -33,10 +34,8 @@ class MadeUp:
         def measured(_, levels):
             return self.qualities[levels]
 
-        for name in ("_PSNR", "_SSIMULACRA2"):
-            measure = getattr(search, name)
-            changed = type(measure)(measure.name, measure.unit, measured, measure.tolerance)
-            monkeypatch.setattr(search, name, changed)
+        for name, measure in search._MEASURES.items():
+            monkeypatch.setitem(search._MEASURES, name, replace(measure, function=measured))
 
     def quantize(self, latents, levels, effort):
         return levels
@@ -52,13 +51,12 @@ class MadeUp:
         self.decoded.append(levels)
         return levels
 
-    def for_quality(self, target, function=levels_for_psnr):
-        pixels = () if function is levels_for_bpp else (self.pixels,)
-        return function(self, self.latents, *pixels, target, lambda: None)[1]
+    def for_quality(self, target, measure="psnr"):
+        return levels_for_quality(self, self.latents, self.pixels, measure, target)[1]
 
     def for_bytes(self, n_bytes):
         bpp = 8 * n_bytes / self.pixels[..., 0].size
-        data, levels = levels_for_bpp(self, self.latents, bpp, lambda: None)
+        data, levels = levels_for_bpp(self, self.latents, bpp)
         assert len(data) == self.lengths[levels] + 2
         return levels
 
@@ -165,20 +163,22 @@ def test_flat_content(monkeypatch):
 @pytest.mark.parametrize("target", [np.nan, np.inf, -np.inf, 0.0, -3.0])
 def test_what_is_no_target_is_refused_before_any_work(monkeypatch, target):
     codec = photo_like(monkeypatch)
-    for function in (levels_for_bpp, levels_for_psnr, levels_for_ssimulacra2):
+    for measure in ("psnr", "ssimulacra2"):
         with pytest.raises(ParameterError, match="must be a number above 0"):
-            codec.for_quality(target, function)
+            codec.for_quality(target, measure)
+    with pytest.raises(ParameterError, match="must be a number above 0"):
+        levels_for_bpp(codec, codec.latents, target)
     with pytest.raises(ParameterError, match="at most 100"):
-        codec.for_quality(101.0, levels_for_ssimulacra2)
+        codec.for_quality(101.0, "ssimulacra2")
     assert codec.packed == codec.decoded == []
 
 
 def test_ssimulacra2(monkeypatch):
     small = photo_like(monkeypatch)
     with pytest.raises(ParameterError, match="sides of"):
-        small.for_quality(40.0, levels_for_ssimulacra2)
+        small.for_quality(40.0, "ssimulacra2")
     codec = photo_like(monkeypatch, side=256)
-    levels = codec.for_quality(40.0, levels_for_ssimulacra2)
+    levels = codec.for_quality(40.0, "ssimulacra2")
     assert codec.qualities[levels] >= 40.0 > codec.qualities[levels - 4]
 
 
@@ -186,7 +186,7 @@ def test_effort_optimises_each_n_once(monkeypatch):
     codec, calls = striped(monkeypatch), []
     plain = codec.quantize
     codec.quantize = lambda latents, n, effort: calls.append(n) or plain(latents, n, effort)
-    levels_for_psnr(codec, codec.latents, codec.pixels, 26.0, lambda: None, effort=2)
+    levels_for_quality(codec, codec.latents, codec.pixels, "psnr", 26.0, effort=2)
     assert len(calls) == len(set(calls))
 
 
@@ -199,6 +199,6 @@ def test_stripes_reach_what_a_few_levels_give(codec: Codec) -> None:
     latents = codec.encode(stripes)
     reached = {n: psnr(stripes, codec.decode(codec.quantize(latents, n))) for n in range(16, 61)}
     target = max(reached.values())
-    data, _ = levels_for_psnr(codec, latents, stripes, target, lambda: None)
+    data, _ = levels_for_quality(codec, latents, stripes, "psnr", target)
     assert psnr(stripes, codec.decode(codec.unpack(data))) >= target
     assert len(data) <= len(codec.pack(latents, max(reached, key=lambda n: reached[n])))

@@ -147,15 +147,13 @@ class Compression:
         return Kept(exif if len(exif) <= MAX_BYTES else b"", xmp if len(xmp) <= MAX_BYTES else b"")
 
     def _pack(self, codec: Codec, latents: Any, pixels: np.ndarray) -> tuple[bytes, int]:
-        from ..search import levels_for_bpp, levels_for_psnr, levels_for_ssimulacra2
+        from ..search import levels_for_bpp, levels_for_quality
 
         if self.bpp is not None:
-            return levels_for_bpp(codec, latents, self.bpp, _silent, self.effort)
-        if self.psnr is not None:
-            return levels_for_psnr(codec, latents, pixels, self.psnr, _silent, self.effort)
-        if self.ssimulacra2 is not None:
-            target = self.ssimulacra2
-            return levels_for_ssimulacra2(codec, latents, pixels, target, _silent, self.effort)
+            return levels_for_bpp(codec, latents, self.bpp, self.effort)
+        for measure, target in (("psnr", self.psnr), ("ssimulacra2", self.ssimulacra2)):
+            if target is not None:
+                return levels_for_quality(codec, latents, pixels, measure, target, self.effort)
         return codec.pack(latents, self.levels, effort=self.effort), self.levels
 
 
@@ -325,7 +323,3 @@ def _measure(
             value = math.nan
         values[name] = round(value, 5) if math.isfinite(value) else None
     return values
-
-
-def _silent(*_: object) -> None:
-    """Progress that nobody is shown."""

@@ -59,12 +59,7 @@ def bd_rate(
     Returns:
         Per cent; None where there is none, see ``problem``.
     """
-    if problem(rate_a, metric_a, rate_b, metric_b) is not None:
-        return None
-    import bjontegaard  # imported here because it imports matplotlib
-
-    a, b = _increasing(rate_a, metric_a), _increasing(rate_b, metric_b)
-    return float(bjontegaard.bd_rate(*a, *b, **_OPTIONS))
+    return _delta("bd_rate", (rate_a, metric_a), (rate_b, metric_b), over_rate=False)
 
 
 def bd_quality(
@@ -78,12 +73,19 @@ def bd_quality(
     The mean difference of quality, in the metric's unit, at equal rate over the common range of
     log-rate; otherwise as ``bd_rate``.
     """
-    if problem(rate_a, metric_a, rate_b, metric_b, over_rate=True) is not None:
+    return _delta("bd_psnr", (rate_a, metric_a), (rate_b, metric_b), over_rate=True)
+
+
+_Axes = tuple[Sequence[float], Sequence[float]]
+
+
+def _delta(function: str, a: _Axes, b: _Axes, over_rate: bool) -> float | None:
+    if problem(*a, *b, over_rate) is not None:
         return None
     import bjontegaard  # imported here because it imports matplotlib
 
-    a, b = _increasing(rate_a, metric_a), _increasing(rate_b, metric_b)
-    return float(bjontegaard.bd_psnr(*a, *b, **_OPTIONS))
+    delta = getattr(bjontegaard, function)
+    return float(delta(*_increasing(*a), *_increasing(*b), **_OPTIONS))
 
 
 def problem(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from .measures import MEASURES
@@ -11,6 +12,9 @@ from .points import QANN, QUANTIZED, RESTORED
 from .results import Document
 
 Row = dict[str, Any]
+
+_README_MEASURES = ("psnr", "ssimulacra2")
+"""What the models were trained for, and what a short table has room for."""
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 0) -> str:
@@ -28,13 +32,17 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int
     return "\n".join([line(head), f"|{'|'.join(rule)}|", *map(line, rows)]) + "\n"
 
 
-def levels_table(document: Document) -> str:
-    """The main curve at each N: rate (with each entropy coder) and quality, means over images."""
+def levels_table(document: Document, measures: Sequence[str] | None = None) -> str:
+    """The main curve at each N: rate (with each entropy coder) and quality, means over images.
+
+    Args:
+        measures: those shown where they were taken; by default all.
+    """
     others = [
         curve for curve in _same(document, "model", "effort", variant=RESTORED)
         if curve["coder"] != document["main"]["coder"]
     ]  # fmt: skip
-    measures = document["measures"]
+    measures = [m for m in document["measures"] if measures is None or m in measures]
     head = ["N", "bpp", *(f"bpp, {curve['coder']}" for curve in others)]
     head += [f"{_titled(m)} {kind}" for m in measures for kind in (QUANTIZED, RESTORED)]
     rows = []
@@ -50,7 +58,7 @@ def levels_table(document: Document) -> str:
 
 def gains_table(document: Document) -> str:
     """What restoration adds at each N: on the mean, and on the image that it helps least."""
-    chosen = [m for m in ("psnr", "ssimulacra2") if m in document["measures"]]
+    chosen = [m for m in _README_MEASURES if m in document["measures"]]
     head = ["N", "bits per pixel"]
     for m in chosen:
         head += [f"{_titled(m)} quantized", "restored", "gain", "least gain of an image"]
@@ -71,7 +79,7 @@ def gains_table(document: Document) -> str:
 def models_table(document: Document) -> str:
     """The models beside each other at the same N, all with the main coder and effort."""
     models = _same(document, "coder", "effort", variant=RESTORED)
-    measures = [m for m in ("psnr", "ssimulacra2") if m in document["measures"]]
+    measures = [m for m in _README_MEASURES if m in document["measures"]]
     head = ["N"]
     for curve in models:
         head += [f"{curve['model']}: bpp", *(_titled(m) for m in measures)]
@@ -139,7 +147,7 @@ def cost_table(document: Document) -> str:
 
 
 TABLES: dict[str, Callable[[Document], str]] = {
-    "levels": levels_table,
+    "levels": partial(levels_table, measures=_README_MEASURES),
     "gains": gains_table,
     "models": models_table,
     "peers": peers_table,
