@@ -93,7 +93,7 @@ def _static_routes() -> list[Mount]:
 
 
 def launch_options() -> dict[str, Any]:
-    """What ``demo.launch`` is told."""
+    """Options of ``demo.launch``."""
     return {
         "theme": theme(),
         "css_paths": [STATIC / "page.css", STATIC / "compare.css", *ROOMS_CSS],

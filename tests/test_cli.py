@@ -141,7 +141,7 @@ def test_the_module_is_the_command_and_starts_without_torch(tmp_path: Path) -> N
     (tmp_path / "empty.qann").write_bytes(b"")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     golden = Path(__file__).parent / "golden"
-    (prior_file,) = golden.glob("photo-medium-08fb743a-*.qann")
+    (prior_file,) = golden.glob("08fb743a/photo-medium-prior-*.qann")
     for arguments, status in (
         (["--help"], 0),
         (["info", str(tmp_path / "empty.qann")], 2),

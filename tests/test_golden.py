@@ -12,17 +12,17 @@ from qann_core import bitstream, models
 
 GOLDEN = sorted(
     file
-    for file in (Path(__file__).parent / "golden").glob("*.qann")
-    if not file.name.startswith("quarters-")  # test_prior.py has those
+    for file in (Path(__file__).parent / "golden").glob("*/*.qann")
+    if file.parent.name != "tiny-quarters"  # test_prior.py has those
 )
 
 
 def test_there_are_golden_files_of_every_bundled_model() -> None:
     for info in models.bundled_models():
-        assert sum(info.id in file.name for file in GOLDEN) >= 6, info.name
+        assert sum(info.id == file.parent.name for file in GOLDEN) >= 6, info.name
 
 
-@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_integers_are_exact(file: Path) -> None:
     quantized = bitstream.unpack(file.read_bytes())
     with np.load(file.with_suffix(".npz")) as stored:
@@ -32,7 +32,7 @@ def test_integers_are_exact(file: Path) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_pictures_are_the_same_within_a_grey_level(file: Path, threads: int) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -215,9 +215,9 @@ def test_inference_of_one_image_is_the_same_network() -> None:
     block = ResidualBlock(8, 16)
     disturb(block)
     x, embedding = torch.randn(1, 8, 20, 12), torch.randn(1, 16)
-    for told in (embedding, None):
-        trained = block(x, told)
+    for given in (embedding, None):
+        trained = block(x, given)
         before = x.clone()
         with torch.inference_mode():
-            assert torch.allclose(block(x, told), trained, rtol=1e-4, atol=1e-4)
+            assert torch.allclose(block(x, given), trained, rtol=1e-4, atol=1e-4)
         assert torch.equal(x, before)

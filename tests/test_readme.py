@@ -1,4 +1,4 @@
-"""What is told of the codec is what the stored evaluation says, and the Space's metadata fits."""
+"""What README says of the codec is what was measured, and the Space's metadata fits."""
 
 import csv
 import json

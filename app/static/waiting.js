@@ -1,4 +1,4 @@
-// A full queue is no error: the move is sent again, and the visitor is told.
+// A full queue is no error: the move is sent again.
 export function patient(tell) {
   const plain = window.fetch.bind(window);
   window.fetch = async (input, init) => {

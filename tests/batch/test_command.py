@@ -38,10 +38,10 @@ def test_a_folder_with_a_bad_file(
     out, bad = tmp_path / "out", folder / "bad\n\x1b[2J.png"
     bad.write_bytes(b"")
     assert run("compress", folder, out, "--levels", 48, "--workers", 1, "--measure", "psnr") == 1
-    told = capsys.readouterr()
-    assert "2 files compressed" in told.out
-    assert "1 failed" in told.out
-    (line,) = [line for line in told.err.splitlines() if line.startswith("qann:")]
+    output = capsys.readouterr()
+    assert "2 files compressed" in output.out
+    assert "1 failed" in output.out
+    (line,) = [line for line in output.err.splitlines() if line.startswith("qann:")]
     assert line.startswith("qann: bad\\n\\x1b[2J.png: ")
     records = (out / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
     measured = [json.loads(line).get("measures") for line in records]

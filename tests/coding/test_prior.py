@@ -30,9 +30,8 @@ from qann_core.errors import BitstreamError, ModelError, ParameterError, QannErr
 from qann_core.quantization import QuantizedLatents
 from qann_core.shapes import integer_range, pyramid_shapes
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-TINY = GOLDEN / "tiny-quarters"
-FILES = sorted(GOLDEN.glob("quarters-*.qann"))
+TINY = Path(__file__).resolve().parents[1] / "golden" / "tiny-quarters"
+FILES = sorted(TINY.glob("*.qann"))
 """The golden files, all coded with the tiny prior."""
 
 each_golden_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -118,10 +117,10 @@ def test_a_full_size_network_gives_the_same_integers_in_single_and_double_precis
         with machine(threads, onednn):
             answers.add(prior_weights.known_answer(exact))
     question = prior_weights._known_question(40)
-    told = torch.tensor([40.0])
+    levels = torch.tensor([40.0])
     with torch.inference_mode():
-        single = exact(question, told)
-        double = exact.double()(tuple(band.double() for band in question), told)
+        single = exact(question, levels)
+        double = exact.double()(tuple(band.double() for band in question), levels)
     assert len(answers) == 1
     for a, b in zip(chain(*single), chain(*double), strict=True):
         assert torch.equal(a.scale.double(), b.scale)
@@ -131,10 +130,10 @@ def test_a_full_size_network_gives_the_same_integers_in_single_and_double_precis
 def test_training_and_inference_compute_the_same_integers() -> None:
     torch.manual_seed(0)
     network = PriorNetwork((8, 8, 8, 8), (1, 1, 1, 1))
-    question, told = prior_weights._known_question(64), torch.tensor([64.0])
+    question, levels = prior_weights._known_question(64), torch.tensor([64.0])
     exact = exact_network(network)
     with torch.no_grad():
-        outputs = [net(question, told) for net in (network, exact, trainable(exact))]
+        outputs = [net(question, levels) for net in (network, exact, trainable(exact))]
     for parts in zip(*(chain(*output) for output in outputs), strict=True):
         assert torch.equal(parts[0].scale, parts[1].scale)
         assert torch.equal(parts[0].scale, parts[2].scale)
@@ -224,7 +223,7 @@ def test_tables_that_do_not_add_up_are_refused(prior: Prior) -> None:
 
 
 def golden(name: str = "photo-medium") -> bytes:
-    return (GOLDEN / f"quarters-{name}.qann").read_bytes()
+    return (TINY / f"{name}.qann").read_bytes()
 
 
 def with_checksum(data: bytearray) -> bytes:
@@ -344,14 +343,14 @@ def test_rounded_weights_never_overflow(seed: int, size: float) -> None:
 
 def test_the_likelihood_is_differentiable_and_adds_up() -> None:
     network = PriorNetwork((8, 8, 8, 8), (1, 1, 1, 1))
-    question, told = prior_weights._known_question(40), torch.tensor([40.0])
+    question, levels = prior_weights._known_question(40), torch.tensor([40.0])
     noisy = tuple((band + 0.3).requires_grad_() for band in question)
-    bits = network.bits(question, noisy, told)
+    bits = network.bits(question, noisy, levels)
     bits.sum().backward()
     assert bits.shape == (1,) and bits > 0
     assert all(band.grad is not None and band.grad.any() for band in noisy[1:])
     with torch.no_grad():
-        expected = network(question, told)[0][0]
+        expected = network(question, levels)[0][0]
         values = torch.arange(-400, 401).float()[:, None, None, None]
         total = torch.exp2(-code_length(expected, values)).sum(0)
     assert torch.allclose(total, torch.ones_like(total), atol=0.01)

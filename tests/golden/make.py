@@ -2,9 +2,9 @@
 
     python tests/golden/make.py
 
-Each NAME.qann stands beside NAME.npz, the integers it must decode to on every machine, and
-NAME.png, the picture that the model named in the file made of it in float32. A name that ends
-in two ids is coded with the learned prior of the second.
+Each model has a folder, called by its id. NAME.qann stands beside NAME.npz, the integers it must
+decode to on every machine, and NAME.png, the picture that the model made of it in float32.
+NAME-prior-ID is coded with the learned prior of that id.
 """
 
 from pathlib import Path
@@ -40,18 +40,19 @@ def main() -> None:
     precision.BFLOAT16_MIN_LEVELS = MAX_LEVELS + 1  # float32 defines the picture
     for info in bundled_models():
         for name, (pixels, levels) in pictures("astronaut").items():
-            stem = HERE / f"{name}-{info.id}"
+            stem = HERE / info.id / name
             if not stem.with_suffix(".qann").exists():
                 make(stem, info.name, pixels, levels)
         if has_prior(models_folder() / info.name):
             prior = prior_digest(prior_folder(models_folder() / info.name))
-            stem = HERE / f"photo-medium-{info.id}-{prior}"
+            stem = HERE / info.id / f"photo-medium-prior-{prior}"
             if not stem.with_suffix(".qann").exists():
                 make(stem, info.name, *pictures("astronaut")["photo-medium"], coder="prior")
 
 
 def make(stem: Path, model: str, pixels: np.ndarray, levels: int, coder: str | None = None) -> None:
     """One file and what it decodes to."""
+    stem.parent.mkdir(exist_ok=True)
     codec = Codec.load(model)
     data = codec.pack(codec.encode(pixels), min(levels, codec.max_levels), coder)
     quantized = codec.unpack(data)

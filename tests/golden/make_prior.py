@@ -3,7 +3,7 @@
     python tests/golden/make_prior.py
 
 ``tiny-quarters`` is a prior with a few features and random weights, so that these files decode
-forever, whatever prior the bundled models have. Each quarters-NAME.qann stands beside the integers
+forever, whatever prior the bundled models have. Each NAME.qann in it stands beside the integers
 that it must decode to on every machine.
 """
 
@@ -57,7 +57,7 @@ def main() -> None:
 def make_files(prior: Prior) -> None:
     """The prior's files."""
     for name, (pixels, levels) in PICTURES.items():
-        stem = HERE / f"quarters-{name}"
+        stem = HERE / "tiny-quarters" / name
         bands = quantize(pyramid(pixels), levels)
         latents = QuantizedLatents(bands, levels, *pixels.shape[:2], model_id="0" * 8)
         data = bitstream.pack(latents, "prior", prior)

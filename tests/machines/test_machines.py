@@ -54,8 +54,9 @@ def found(request: pytest.FixtureRequest) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def golden() -> dict[str, Path]:
-    """The golden files by their stem."""
-    return {file.stem: file for file in (ROOT / "tests" / "golden").rglob("*.qann")}
+    """The golden files by model and stem."""
+    files = (ROOT / "tests" / "golden").rglob("*.qann")
+    return {f"{file.parent.name}-{file.stem}": file for file in files}
 
 
 def _of_kind(found: dict[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:

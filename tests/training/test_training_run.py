@@ -52,9 +52,9 @@ def test_a_run_trains_logs_saves_and_resumes(
         rows = list(csv.DictReader(file))
     assert [row["levels"] for row in rows] == ["40", "88", "196"]
     assert all(float(row["bpp"]) > 0 and float(row["psnr_restored"]) > 10 for row in rows)
-    told = json.loads((tmp_path / "options.json").read_text(encoding="utf-8"))
-    assert told["crop"] == 64 and told["finish_share"] == 0.25
-    assert told["arithmetic"] in ("float32", "bfloat16")
+    stored = json.loads((tmp_path / "options.json").read_text(encoding="utf-8"))
+    assert stored["crop"] == 64 and stored["finish_share"] == 0.25
+    assert stored["arithmetic"] in ("float32", "bfloat16")
     assert Image.open(tmp_path / "curves.png").size[0] > 500
     trained = QannUNet.from_pretrained(tmp_path / "model" / "qann", low_cpu_mem_usage=False)
     assert trained.config.widths == [8, 8, 8, 16]
