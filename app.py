@@ -8,7 +8,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from app.frames import start_filling
+from app.filler import filler
 from app.memory import keep_freed_memory
 from app.page import build, launch_options
 
@@ -16,5 +16,5 @@ keep_freed_memory()
 demo = build()
 
 if __name__ == "__main__":
-    start_filling()
+    filler.start()
     demo.launch(**launch_options())

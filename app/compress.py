@@ -9,13 +9,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qann_core import QannError
+from qann_core.bisection import bisect
 from qann_core.evaluation.peers import PeerResult, at_bytes, bytes_at_psnr, peer_by_name
 from qann_core.metrics import bits_per_pixel, psnr, ssim, ssimulacra2
 
-from .choice import Choice, codec_of, pack
+from .choice import Choice, codec_of, pack, slider_range
 from .cores import shares
 from .photos import Photo
-from .pictures import closer_look, lossless_bytes, png_bytes
+from .pictures import closer_look, lossless_bytes
+
+SQUARED_ERROR = "psnr"
+"""The bundled model that was trained for squared error, as one of the sides to compare with."""
 
 
 @dataclass
@@ -27,7 +31,7 @@ class Draft:
         choice: what compressed it.
         data: the .qann file.
         quantized: uint8 (H, W, 3), decoded without the restoration network.
-        quantized_file: the same as a lossless file, and its extension.
+        quantized_file: the same as a lossless file, and that file's extension.
         encode_seconds: quantization and packing, and the encoder's network where it ran; None where
             the processor was busy with other things.
     """
@@ -57,9 +61,9 @@ class Result(Draft):
 
     Attributes:
         restored: uint8 (H, W, 3), decoded with the restoration network.
+        restored_file: the same as a lossless file, and that file's extension.
         psnr_*, ssim_*: against the original.
         jpeg_bytes: length of a JPEG file with the restored picture's PSNR; None if out of reach.
-        restored_png: the restored picture as a PNG file.
         spot: rows and columns of the small box where restoration helps most.
         decode_seconds: the restoration network and the decoder.
         ssimulacra2_*: against the original; None before ``judge``, and of pictures too small.
@@ -73,7 +77,7 @@ class Result(Draft):
     ssim_quantized: float
     ssim_restored: float
     jpeg_bytes: float | None
-    restored_png: bytes
+    restored_file: tuple[bytes, str]
     spot: tuple[slice, slice]
     decode_seconds: float
     ssimulacra2_quantized: float | None = None
@@ -116,8 +120,7 @@ def compress_in_steps(photo: Photo, levels: int) -> Iterator[Draft]:
         return plain, lossless_bytes(plain)
 
     many, one = shares()
-    beside = one.submit(without_restoration)
-    packing = one.submit(packed)
+    beside, packing = one.submit(without_restoration), one.submit(packed)
     restoring = many.submit(decoded)
     plain, quantized_file = beside.result()
     data, seconds = packing.result()
@@ -133,19 +136,18 @@ def compress_in_steps(photo: Photo, levels: int) -> Iterator[Draft]:
     ssim_quantized = one.submit(ssim, pixels, plain)
     yield draft
     restored, seconds = restoring.result()
-    reached = psnr(pixels, restored)
     ssim_restored = one.submit(ssim, pixels, restored)
-    jpeg = one.submit(bytes_at_psnr, peer_by_name("jpeg"), pixels, reached, photo.jpeg)
+    psnr_restored = psnr(pixels, restored)
     yield Result(
         **vars(draft),
         restored=restored,
+        restored_file=lossless_bytes(restored),
         psnr_quantized=psnr(pixels, plain),
-        psnr_restored=reached,
+        psnr_restored=psnr_restored,
         spot=closer_look(pixels, plain, restored),
-        restored_png=png_bytes(restored),
         ssim_quantized=ssim_quantized.result(),
         ssim_restored=ssim_restored.result(),
-        jpeg_bytes=jpeg.result(),
+        jpeg_bytes=bytes_at_psnr(peer_by_name("jpeg"), pixels, psnr_restored, photo.jpeg),
         decode_seconds=seconds,
     )
 
@@ -168,7 +170,40 @@ def judge(photo: Photo, result: Result) -> None:
 
 
 def peer_at_same_bytes(photo: Photo, result: Result, name: str) -> PeerResult:
-    """What another codec makes of the photo in at most as many bytes; searched once."""
+    """What another codec makes of the photo in at most the result's bytes; searched once."""
     if name not in result.peers:
-        result.peers[name] = at_bytes(peer_by_name(name), photo.pixels, len(result.data))
+        result.peers[name] = peer_at_bytes(photo, len(result.data), name)
     return result.peers[name]
+
+
+def peer_at_bytes(photo: Photo, n_bytes: int, name: str) -> PeerResult:
+    """What another codec, or the model SQUARED_ERROR, makes of the photo in at most so many."""
+    if name == SQUARED_ERROR:
+        return _squared_error(photo, n_bytes)
+    return at_bytes(peer_by_name(name), photo.pixels, n_bytes)
+
+
+def _squared_error(photo: Photo, n_bytes: int) -> PeerResult:
+    choice = Choice(SQUARED_ERROR)
+    levels, data = levels_at_bytes(photo, n_bytes, choice)
+    codec = codec_of(choice.model)
+    pixels = codec.decode(codec.unpack(data))
+    met = len(data) <= n_bytes
+    return PeerResult(SQUARED_ERROR, levels, data, pixels, psnr(photo.pixels, pixels), met)
+
+
+def levels_at_bytes(photo: Photo, n_bytes: float, choice: Choice) -> tuple[int, bytes]:
+    """The largest N of the page's range whose file has at most so many bytes, and that file.
+
+    Bisection: file lengths grow with N but for some bytes. Where none is so small, the smallest.
+    """
+    codec, latents = codec_of(choice.model), photo.latents(choice.model)
+    low, high = slider_range(choice.model)
+    files: dict[int, bytes] = {}
+
+    def fits(levels: int) -> bool:
+        files[levels] = pack(codec.quantize(latents, levels), choice)
+        return len(files[levels]) <= n_bytes
+
+    levels = bisect(fits, low, high + 1)[0] if fits(low) else low
+    return levels, files[levels]

@@ -13,12 +13,10 @@ deleted.
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -31,21 +29,19 @@ import numpy as np
 from PIL import Image
 
 import qann_core
-from qann_core.evaluation.peers import at_bytes, peer_by_name
 
 from .choice import MAX_SLIDER, codec_of
 from .compare.facts import PEERS, facts, peer_facts
-from .compress import compress_photo, judge
+from .compress import compress_photo, judge, peer_at_bytes
 from .examples import credits, example_photo
 from .photos import Photo
-from .pictures import lossless_bytes
 from .session import OPENING
 
 N_STOPS = 24
 MAX_BYTES = 400_000_000
 """The folder is not filled beyond this."""
 
-_FORMAT = 2
+_FORMAT = 3
 """Raised when the files or the facts change."""
 
 _MOVING_QUALITY = 80
@@ -110,8 +106,6 @@ def _make(photo: Photo, levels: int, place: Path) -> None:
 
     found = facts(photo, result, link)
     for side, pixels in (("quantized", result.quantized), ("restored", result.restored)):
-        data, extension = lossless_bytes(pixels)
-        found["sides"][side]["url"] = link(data, f"{side}.{extension}")
         file = f"{side}-moving.webp"
         Image.fromarray(pixels).save(scratch / file, "WEBP", quality=_MOVING_QUALITY, method=2)
         found["sides"][side]["moving"] = _address(place / file)
@@ -133,7 +127,7 @@ def add_peers(photo: Photo, levels: int) -> None:
 
     for name in PEERS:
         if name not in found["sides"]:
-            peer = at_bytes(peer_by_name(name), photo.pixels, found["bytes"])
+            peer = peer_at_bytes(photo, found["bytes"], name)
             found["sides"][name] = peer_facts(peer, f"{photo.name}-N{levels}", link)
     _write(place, found)
 
@@ -145,6 +139,7 @@ def _address(path: Path) -> str:
 def write_index(name: str) -> None:
     """Names all that is there of a photo, in one file that a browser fetches."""
     place = folder() / version() / name
+    place.mkdir(parents=True, exist_ok=True)
     found = [
         json.loads((place / str(n) / "facts.json").read_text(encoding="utf-8"))
         for n in stops()
@@ -174,7 +169,8 @@ def thumbnail(name: str) -> str:
 def opening() -> dict[str, Any]:
     """What the page opens with."""
     found = frame(OPENING.photo, OPENING.levels)
-    write_index(OPENING.photo)
+    for credit in credits():
+        write_index(credit.name)
     return found
 
 
@@ -193,17 +189,20 @@ def used_bytes() -> int:
     return sum(path.stat().st_size for path in folder().rglob("*") if path.is_file())
 
 
-def fill() -> None:
-    """Makes all that is missing, the opening photo first, until the folder's bound is reached."""
+def fill(parent: int | None) -> None:
+    """Makes all that is missing, the opening photo first, until the folder's bound is reached.
+
+    Args:
+        parent: the process that it ends with; None for none.
+    """
     for other in folder().iterdir():
         if other.is_dir() and other.name != version():
             shutil.rmtree(other, ignore_errors=True)
-    parent = os.getppid()
     names = sorted((credit.name for credit in credits()), key=lambda name: name != OPENING.photo)
     for work in (_fill_frame, add_peers):
         for photo in map(example_photo, names):
             for levels in coarse_to_fine():
-                if os.getppid() != parent or used_bytes() > MAX_BYTES:
+                if parent not in (None, os.getppid()) or used_bytes() > MAX_BYTES:
                     return
                 work(photo, levels)
                 write_index(photo.name)
@@ -211,12 +210,6 @@ def fill() -> None:
 
 def _fill_frame(photo: Photo, levels: int) -> None:
     frame(photo.name, levels, photo)
-
-
-def start_filling() -> None:
-    """Fills the folder in a process of its own, which ends with this one."""
-    process = subprocess.Popen([sys.executable, "-m", "app.frames"])
-    atexit.register(process.terminate)
 
 
 def _yield_to_visitors() -> None:
@@ -227,4 +220,4 @@ def _yield_to_visitors() -> None:
 
 if __name__ == "__main__":
     _yield_to_visitors()
-    fill()
+    fill(int(sys.argv[1]) if len(sys.argv) > 1 else None)

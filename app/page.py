@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from . import api
+from .card import PreviewCard
 from .compare import events
 from .compare import layout as compare
 from .curves import layout as curves
@@ -20,6 +22,11 @@ from .open_file import layout as open_file
 from .session import KEEP_SECONDS, Visit
 
 TITLE = "QANN: an image codec you can look inside"
+
+DESCRIPTION = (
+    "Drag one slider and see a photo break and mend itself: N distinct values, a few kilobytes, "
+    "and a network that knows N. Beside JPEG, WebP and AVIF at the same bytes."
+)
 
 HEADING = """
 <h1>QANN</h1><p>A photo kept as <b>N distinct values</b>, packed with Brotli, and repaired by a
@@ -98,7 +105,10 @@ def launch_options() -> dict[str, Any]:
         "theme": theme(),
         "css_paths": [STATIC / "page.css", STATIC / "compare.css", *ROOMS_CSS],
         "head": '<script type="module" src="qann/main.js"></script>',
-        "app_kwargs": {"routes": _static_routes()},
+        "app_kwargs": {
+            "routes": _static_routes(),
+            "middleware": [Middleware(PreviewCard, TITLE, DESCRIPTION)],
+        },
         "max_file_size": "30mb",
         "mcp_server": True,
         "footer_links": ["api", "settings"],

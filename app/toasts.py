@@ -1,4 +1,4 @@
-"""What goes wrong on purpose becomes a toast; the page stays as it was."""
+"""Around every listener: what goes wrong on purpose becomes a toast, and the filler pauses."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import gradio as gr
 
 from qann_core import QannError
 
+from .filler import filler
+
 
 @contextmanager
 def _warning() -> Iterator[None]:
     try:
-        yield
+        with filler.paused():
+            yield
     except QannError as error:
         gr.Warning(str(error), title="That did not work")
 
@@ -44,7 +47,8 @@ def refused(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def shielded(*args: Any) -> Any:
         try:
-            return function(*args)
+            with filler.paused():
+                return function(*args)
         except QannError as error:
             raise gr.Error(str(error), print_exception=False) from error
 

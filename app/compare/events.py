@@ -23,11 +23,10 @@ from ..choice import (
     check_choice,
     codec_of,
     coder_choices,
-    pack,
     slider_range,
     within,
 )
-from ..compress import Draft, Result, compress_in_steps, judge
+from ..compress import Draft, Result, compress_in_steps, judge, levels_at_bytes
 from ..photos import PAGE_MEGAPIXELS, Photo, read_photo
 from ..pictures import cache_file
 from ..session import OPENING, OWN, Setting, Visit
@@ -64,13 +63,11 @@ class Wish:
 
     @staticmethod
     def parse(text: str) -> Wish:
-        """A wish from the browser's JSON; nothing yet is the opening one.
+        """A wish from the browser's JSON.
 
         Raises:
             ParameterError: when it is none; the page never sends such.
         """
-        if not text:  # a photo is brought before N or a side was touched
-            return Wish(OPENING.photo, OPENING.levels, False, (), None, 0)
         try:
             raw = json.loads(text)
             wanted = raw.get("bytes")
@@ -144,25 +141,13 @@ def _link(data: bytes, name: str) -> str:
 
 
 def _levels_for(photo: Photo, n_bytes: float) -> tuple[int, str]:
-    """The largest N of the page's range whose file has at most so many bytes, and a word.
-
-    Bisection: file lengths grow with N but for some bytes.
-    """
-    choice = photo.choice
-    codec, latents = codec_of(choice.model), photo.latents(choice.model)
-    low, high = slider_range(choice.model)
-
-    def fits(levels: int) -> bool:
-        return len(pack(codec.quantize(latents, levels), choice)) <= n_bytes
-
-    if not fits(low):
-        return low, f"This photo cannot become that small; N = {low} makes the smallest file."
-    if fits(high):
-        return high, f"N = {high} is the largest on this page."
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low, ""
+    """The largest N whose file has at most so many bytes, and a word where that says little."""
+    levels, data = levels_at_bytes(photo, n_bytes, photo.choice)
+    if len(data) > n_bytes:
+        return levels, f"This photo cannot become that small; N = {levels} makes the smallest file."
+    if levels == slider_range(photo.choice.model)[1]:
+        return levels, f"N = {levels} is the largest on this page."
+    return levels, ""
 
 
 def change_choice(
@@ -187,16 +172,19 @@ def change_choice(
 def bring(
     path: str | None, visit: Visit, wish_text: str, model: str, coder: str, optimise: bool,
     name: str = "",
-) -> Iterator[str | Any]:  # fmt: skip
-    """A file was uploaded, dropped, pasted or photographed; called ``name``, or as the file is."""
+) -> Iterator[list[Any]]:  # fmt: skip
+    """A file was uploaded, dropped, pasted or photographed; called ``name``, or as the file is.
+
+    With each part of the answer, the component that it came from is cleared for the next one.
+    """
     if path is None:
-        yield gr.skip()
+        yield [gr.skip(), gr.skip()]
         return
     try:
         photo = read_photo(path, name or _stem(path), PAGE_MEGAPIXELS)
     except QannError as error:
         gr.Warning(str(error), title="This file cannot be used")
-        yield gr.skip()
+        yield [gr.skip(), None]
         return
     visit.bring(photo)
     assert visit.own is not None
@@ -210,7 +198,8 @@ def bring(
     tell(notices)
     wish = Wish.parse(wish_text)
     wish = Wish(OWN, wish.levels, False, wish.peers, None, _UNASKED)
-    yield from _answer(visit, wish, check_choice(model, coder, optimise))
+    for part in _answer(visit, wish, check_choice(model, coder, optimise)):
+        yield [part, None]
 
 
 def _stem(path: str) -> str:
@@ -219,7 +208,7 @@ def _stem(path: str) -> str:
 
 def snap(
     path: str | None, visit: Visit, wish_text: str, model: str, coder: str, optimise: bool
-) -> Iterator[str | Any]:
+) -> Iterator[list[Any]]:
     """The camera took a picture."""
     yield from bring(path, visit, wish_text, model, coder, optimise, "camera")
 
@@ -259,5 +248,5 @@ def wire(tab: CompareTab) -> None:
         chosen, toasted(change_choice), settings, [tab.answer, tab.coder, tab.optimise], **options
     )
     for source in (tab.upload, tab.own):
-        source.upload(toasted(bring), [source, *settings], tab.answer, **options)
-    tab.camera.input(toasted(snap), [tab.camera, *settings], tab.answer, **options)
+        source.upload(toasted(bring), [source, *settings], [tab.answer, source], **options)
+    tab.camera.input(toasted(snap), [tab.camera, *settings], [tab.answer, tab.camera], **options)

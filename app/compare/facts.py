@@ -8,7 +8,7 @@ from typing import Any
 
 from qann_core.evaluation.peers import PeerResult
 
-from ..compress import Draft, Result, peer_at_same_bytes
+from ..compress import SQUARED_ERROR, Draft, Result, peer_at_same_bytes
 from ..examples import credit_of
 from ..markup import decibels, size_text
 from ..photos import Photo
@@ -25,6 +25,7 @@ SIDES = {
     "jpeg": "JPEG",
     "webp": "WebP",
     "avif": "AVIF",
+    SQUARED_ERROR: "Squared error",
 }
 """What either side of the divider may show, and how it is called."""
 
@@ -66,9 +67,10 @@ def facts(photo: Photo, draft: Draft, link: Link, peers: Iterable[str] = ()) -> 
         "quantized": {"url": link(data, f"{stem}-quantized.{extension}")},
     }
     if isinstance(draft, Result):
-        sides |= {"restored": {"url": link(draft.restored_png, f"{stem}-restored.png")}}
+        data, extension = draft.restored_file
+        sides["restored"] = {"url": link(data, f"{stem}-restored.{extension}")}
         sides["quantized"]["note"] = f"{decibels(draft.psnr_quantized)} · {size_text(n_bytes)}"
-        sides["restored"]["note"] = f"{decibels(draft.psnr_restored)} · the same {n_bytes} bytes"
+        sides["restored"]["note"] = f"{decibels(draft.psnr_restored)} · {size_text(n_bytes)}"
         for name in peers:
             sides[name] = peer_facts(peer_at_same_bytes(photo, draft, name), stem, link)
         rows, columns = draft.spot
@@ -96,10 +98,17 @@ def original(photo: Photo, link: Link) -> str:
 
 
 def peer_facts(peer: PeerResult, stem: str, link: Link) -> dict[str, Any]:
-    """What the browser shows of another codec: its very file, which the browser decodes itself."""
+    """What the browser shows of another codec: its very file, which the browser decodes itself.
+
+    Of a model of ours, the decoded picture.
+    """
     size = size_text(len(peer.data))
     note = f"{decibels(peer.psnr)} · {size}"
     if not peer.met:
         note += ", its smallest file"
-    url = link(peer.data, f"{stem}.{_EXTENSIONS[peer.name]}")
+    if peer.name in _EXTENSIONS:
+        data, extension = peer.data, _EXTENSIONS[peer.name]
+    else:
+        data, extension = lossless_bytes(peer.pixels)
+    url = link(data, f"{stem}-{peer.name}.{extension}")
     return {"url": url, "note": note, "met": peer.met, "bytes": len(peer.data), "size": size}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import gradio as gr
@@ -11,6 +12,7 @@ from qann_core.models import bundled_models
 from ..choice import DEFAULT_CODER, DEFAULT_MODEL, coder_choices, model_names
 from ..examples import credits
 from ..photos import PAGE_MEGAPIXELS
+from ..session import OPENING
 from . import cards, markup, words
 
 CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 960}}}
@@ -20,9 +22,9 @@ PHOTO_TYPES = ["image", ".heic", ".heif", ".avif", ".jxl"]
 """What the file chooser offers; browsers do not know the kind of all of them."""
 
 _WISH = """
-window.qannAsk = (wish, note) => {
+window.qannAsk = (wish, event) => {
   props.value = JSON.stringify(wish);
-  trigger(note ? 'submit' : 'input');
+  if (event) trigger(event);
 };
 """
 
@@ -51,7 +53,8 @@ class CompareTab:
 def build(visit: gr.State) -> CompareTab:
     """Lays the tab out."""
     gr.HTML(markup.hero(), elem_id="hero", apply_default_css=False)
-    wish = gr.HTML("", html_template="", js_on_load=_WISH, visible="hidden", elem_id="wish")
+    opening = json.dumps({"photo": OPENING.photo, "n": OPENING.levels})
+    wish = gr.HTML(opening, html_template="", js_on_load=_WISH, visible="hidden", elem_id="wish")
     answer = gr.HTML("", html_template="", js_on_load=_ANSWER, visible="hidden", elem_id="answer")
     with gr.Row(elem_classes="more"):
         with gr.Column(min_width=300):

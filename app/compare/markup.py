@@ -146,8 +146,8 @@ def _gallery() -> str:
 def _lessons() -> str:
     buttons = "".join(
         f"<button type='button' class='chip' id='lesson-{number}' data-photo='{lesson.photo}' "
-        f"data-n='{lesson.levels}' data-text=\"{escape(lesson.text, quote=True)}\">"
-        f"{escape(lesson.title)}</button>"
+        f"data-n='{lesson.levels}' data-sides='{json.dumps(lesson.sides)}' "
+        f'data-text="{escape(lesson.text)}">{escape(lesson.title)}</button>'
         for number, lesson in enumerate(words.LESSONS, 1)
     )
     return f"<div id='lessons' role='group' aria-label='Guided examples'>{buttons}</div>"

@@ -13,12 +13,18 @@ MARKS = (16, 24, 40, 64, 100, 160, 250, 400)
 
 @dataclass(frozen=True)
 class Lesson:
-    """A guided example: what to look at, with the photo and the N that show it."""
+    """A guided example: what to look at, with the photo, the N and the left side that show it."""
 
     photo: str
     levels: int
     title: str
     text: str
+    left: str = "quantized"
+
+    @property
+    def sides(self) -> dict[str, str]:
+        """What either side shows."""
+        return {"left": self.left, "right": "restored"}
 
 
 LESSONS = (
@@ -42,6 +48,14 @@ LESSONS = (
         "3 · Too many leaves",
         "Foliage at N = 40: detail that was never stored cannot come back. Find where the "
         "network helps and where it cannot.",
+    ),
+    Lesson(
+        "window",
+        50,
+        "4 · Eye or decibels",
+        "Two models, the same bytes. On the left the one trained for squared error, which has more "
+        "decibels; on the right the one trained for the eye. Which one looks better to you?",
+        left="psnr",
     ),
 )
 

@@ -51,11 +51,12 @@ def _measured(result: Result) -> list[Point]:
     """The slider's present point, twice: its file decoded without and with restoration."""
     n_bytes, bpp = len(result.data), result.bits_per_pixel
     measured = {
-        QUANTIZED: {"psnr": result.psnr_quantized, "ssim": result.ssim_quantized},
-        RESTORED: {"psnr": result.psnr_restored, "ssim": result.ssim_restored},
+        QUANTIZED: (result.psnr_quantized, result.ssim_quantized, result.ssimulacra2_quantized),
+        RESTORED: (result.psnr_restored, result.ssim_restored, result.ssimulacra2_restored),
     }
+    names = ("psnr", "ssim", "ssimulacra2")
     return [
-        Point(curve_of(kind), result.levels, bpp, n_bytes, {**values})
+        Point(curve_of(kind), result.levels, bpp, n_bytes, dict(zip(names, values, strict=True)))
         for kind, values in measured.items()
     ]
 
@@ -88,9 +89,9 @@ def _status(done: int, total: int, doing: str) -> str:
 
 def _download(name: str, points: list[Point]) -> dict[str, Any]:
     if not points:
-        return gr.update(value=None, interactive=False)
+        return gr.update(value=None, visible=False)
     text = to_csv({name: points}, [measure.field for measure in MEASURES.values()])
-    return gr.update(value=cache_file(text.encode(), f"{name}.csv"), interactive=True)
+    return gr.update(value=cache_file(text.encode(), f"{name}.csv"), visible=True)
 
 
 def compute(visit: Visit, measure: str, family: str = CODECS) -> Iterator[list[Any]]:

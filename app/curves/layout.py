@@ -44,7 +44,7 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
                 start = gr.Button("Compute curves", size="sm", min_width=130, elem_id="sweep-start")
                 cancel = gr.Button("Cancel", size="sm", min_width=80, elem_id="sweep-cancel")
                 csv_file = gr.DownloadButton(
-                    "Points as CSV", interactive=False, size="sm", min_width=120
+                    "Points as CSV", visible=False, size="sm", min_width=120
                 )
     choices, outputs = [visit, measure, family], [chart, table, status, csv_file, start]
     running = start.click(

@@ -14,6 +14,7 @@ from qann_core.models import model_by_id
 
 from ..choice import codec_of
 from ..compare.markup import viewer
+from ..frames import folder, opening
 from ..markup import size_text
 from ..photos import MAX_MEGAPIXELS
 from ..pictures import cache_file, lossless_bytes, png_bytes
@@ -62,9 +63,14 @@ def open_file(path: str | None) -> list[Any]:
             stem,
         ),
         header_table(header) + parts_table(bytes_by_part(data, header)),
-        gr.update(value=png, interactive=True),
+        gr.update(value=png, visible=True),
         None,
     ]
+
+
+def open_sample() -> list[Any]:
+    """The file of the page's opening result."""
+    return open_file(str(folder() / opening()["qann"].removeprefix("frames/")))
 
 
 def _side(label: str, path: str, note: str) -> dict[str, str]:

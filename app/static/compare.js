@@ -7,7 +7,7 @@ import { BlindTest } from "./blind.js";
 import { codeFor } from "./code.js";
 
 const OWN = "own";
-const PEERS = ["jpeg", "webp", "avif"];
+const PEERS = ["jpeg", "webp", "avif", "psnr"]; // the last one: the model for squared error
 const BUSY = "Many visitors at once; your move is waiting.";
 
 export class Compare {
@@ -44,24 +44,25 @@ export class Compare {
     const frames = await framesOf(photo, this.version);
     if (photo !== this.state.photo) return;
     this.frames = { ...frames };
-    if (this.usesFrames && frames[this.levels.value] && this.facts.photo === photo) {
-      this.present(frames[this.levels.value]);
-    }
+    const facts = frames[this.levels.value];
+    if (this.usesFrames && facts && this.facts.photo === photo && !this.moving) this.present(facts);
     prefetch(frames, this.levels.value);
     clearTimeout(this.reload);
-    const whole = this.levels.stops.every((n) => frames[n]?.sides.avif);
+    const whole = this.levels.stops.every((n) => frames[n]?.sides[PEERS.at(-1)]);
     if (!whole) this.reload = setTimeout(() => this.loadFrames(), 6000);
   }
 
   // While the slider moves: small pictures that are here already.
   move(n) {
     this.leaveLesson(n);
+    this.moving = true;
     const facts = this.usesFrames ? this.frames[n] : undefined;
     if (facts) this.present(facts, true);
     else this.$("#n-size").textContent = "…";
   }
 
   rest(n) {
+    this.moving = false;
     const facts = this.usesFrames ? this.frames[n] : undefined;
     if (facts && this.hasSides(facts)) this.present(facts);
     else this.ask();
@@ -84,13 +85,13 @@ export class Compare {
     clearTimeout(this.slower);
     this.slow = setTimeout(() => this.viewer.wait("Working …"), 700);
     this.slower = setTimeout(() => this.viewer.wait(BUSY), 6000);
-    this.send(this.wish(more), false);
+    this.send(this.wish(more), "input");
   }
 
   // Gradio's part of the page may come later than ours.
-  send(wish, note, tries = 100) {
-    if (window.qannAsk) window.qannAsk(wish, note);
-    else if (tries) setTimeout(() => this.send(wish, note, tries - 1), 100);
+  send(wish, event, tries = 100) {
+    if (window.qannAsk) window.qannAsk(wish, event);
+    else if (tries) setTimeout(() => this.send(wish, event, tries - 1), 100);
   }
 
   answered(facts) {
@@ -146,7 +147,9 @@ export class Compare {
     const side = facts.sides[name];
     if (!side || this.blind.running) return;
     const label = this.$(`.chip[data-side=${name}]`).firstChild.textContent;
-    this.viewer.tag(place, label, side.note);
+    const both = new Set([this.state.left, this.state.right]);
+    const same = name === "restored" && both.has("quantized") ? ", the same file" : "";
+    this.viewer.tag(place, label, side.note + same);
     let url = (moving && side.moving) || side.url;
     if (this.state.errors && !moving && name !== "original") {
       url = await errorMap(facts.sides.original.url, side.url);
@@ -179,8 +182,9 @@ export class Compare {
   }
 
   // Another gallery photo, at N, from files made ahead where they are there.
-  async go({ photo = this.state.photo, n = this.levels.value, text = "" }) {
+  async go({ photo = this.state.photo, n = this.levels.value, text = "", ...sides }) {
     this.blind.stop();
+    Object.assign(this.state, sides);
     this.state.photo = photo;
     this.state.large = false;
     this.$("#large").hidden = true;
@@ -217,7 +221,7 @@ export class Compare {
       else if (button.dataset.photo) {
         this.go({
           photo: button.dataset.photo, n: Number(button.dataset.n) || undefined,
-          text: button.dataset.text,
+          text: button.dataset.text, ...JSON.parse(button.dataset.sides ?? "{}"),
         });
         const picture = this.$("#picture").getBoundingClientRect();
         if (picture.top < 0 || picture.top > innerHeight / 2) {
@@ -245,7 +249,7 @@ export class Compare {
     for (const kind of ["pointerdown", "keydown"]) {
       document.addEventListener(kind, (event) => {
         if (!event.target.closest?.("button[role=tab]")) return;
-        if (this.usesFrames) this.send(this.wish({ n: this.facts.n }), true, 0);
+        if (this.usesFrames) this.send(this.wish({ n: this.facts.n }), "submit", 0);
       }, true);
     }
   }
@@ -287,7 +291,9 @@ export class Compare {
     return `?${query}`;
   }
 
+  // In the address, and for the events that begin elsewhere, as an upload.
   remember() {
+    this.send(this.wish(), undefined, 0);
     if (this.linked) history.replaceState(history.state, "", this.address());
     this.linked = true;
   }

@@ -12,7 +12,7 @@ export async function framesOf(photo, version) {
     const index = await answer.json();
     const frames = Object.fromEntries(index.frames.map((facts) => [facts.n, facts]));
     const whole = index.frames.length === index.stops.length
-      && index.frames.every((facts) => facts.sides.avif || facts.sides.webp);
+      && index.frames.every((facts) => facts.sides.psnr);
     indexes.set(photo, { frames, whole, when: Date.now() });
     return frames;
   } catch {

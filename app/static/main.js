@@ -28,6 +28,8 @@ const look = () => {
     window.qannAnswer = (facts) => window.qann.compare.answered(facts);
   }
   equip();
+  // Gradio's name of an upload area is not what stands in it.
+  document.querySelectorAll(".upload-container").forEach((area) => area.removeAttribute("aria-label"));
 };
 new MutationObserver(look).observe(document.documentElement, { childList: true, subtree: true });
 look();

@@ -18,7 +18,7 @@ gr = pytest.importorskip("gradio")
 from diffusers import AutoencoderKL  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from app import choice, compress, photos, pictures, session  # noqa: E402
+from app import choice, compress, page, photos, pictures, session  # noqa: E402
 from app.compare import cards, events  # noqa: E402
 from app.curves import sweeps  # noqa: E402
 from app.examples import credits  # noqa: E402
@@ -157,6 +157,17 @@ def test_what_cannot_be_answered_is_a_sentence(sent, said):
         assert said in str(error)
     else:
         assert answer["failed"] and said in answer["message"]
+
+
+def test_a_photo_can_be_brought_before_anything_else_was_touched(photo_file):
+    parts = page.build().config["components"]
+    (first,) = (part["props"]["value"] for part in parts if part["props"].get("elem_id") == "wish")
+    one = session.Visit()
+    *_, (part, source) = events.bring(str(photo_file), one, first, "default", "brotli", False)
+    shown = json.loads(part)
+    assert (shown["name"], shown["n"]) == ("leaves", session.OPENING.levels)
+    assert source is None, "ready for another"
+    assert one.own is not None and one.own.pixels.shape == (192, 256, 3)
 
 
 def test_another_tab_sees_what_the_browser_noted():
@@ -368,7 +379,7 @@ def test_opening_visits_do_not_share_what_changes():
 def test_importing_app_py_launches_nothing():
     code = "import runpy; m = runpy.run_path('app.py', run_name='imported'); print(m['demo'].title)"
     answer = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=600
     )
     assert answer.returncode == 0, answer.stderr
     assert "QANN" in answer.stdout and "http" not in answer.stdout

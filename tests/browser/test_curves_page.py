@@ -51,7 +51,7 @@ def test_gallery_photos_have_their_curves_at_once(open_page):
 @pytest.mark.parametrize("measure", ["PSNR", "SSIM", "MS-SSIM", "SSIMULACRA 2"])
 def test_every_measure_has_chart_table_and_ring(open_page, measure):
     page = curves(open_page())
-    page.locator("#measure label", has_text=re.compile(f"^{measure}$")).click()
+    page.get_by_role("radio", name=measure, exact=True).check()
     page.wait_for_selector(f'#chart figure[aria-label^="Chart of {measure} over bits per pixel"]')
     assert page.locator(".rd-plot .rd-ring").count() == 2
     assert f"{measure} at" in page.locator("#bd-table").inner_text()
@@ -116,7 +116,7 @@ def test_curves_run_cancelled_and_finished(open_page, photo):
     assert page.evaluate(VALUE) == kept
     page.click("#sweep-start")
     page.wait_for_selector("#sweep-status :text('Complete')", timeout=120_000)
-    page.locator("#measure label", has_text=re.compile("^PSNR$")).click()
+    page.get_by_role("radio", name="PSNR", exact=True).check()
     page.wait_for_selector("#bd-table :text('%')")
     with page.expect_download() as event:
         page.get_by_text("Points as CSV").click()

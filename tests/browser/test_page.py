@@ -52,9 +52,9 @@ def wait_for_levels(page, levels: int) -> None:
     page.wait_for_selector("#picture[aria-busy]", state="detached")
 
 
-def shown_pixels(page, side: int) -> np.ndarray:
+def shown_pixels(page, side: int, viewer: str = "#picture") -> np.ndarray:
     """The pixels of the left (0) or right (1) picture, from the file that the browser shows."""
-    url = page.locator("#picture img").nth(side).get_attribute("src")
+    url = page.locator(f"{viewer} img").nth(side).evaluate("(image) => image.src")
     return np.array(Image.open(io.BytesIO(page.request.get(url).body())).convert("RGB"))
 
 
@@ -110,9 +110,7 @@ def test_downloaded_file_opens_in_the_third_tab(open_page, photo, codec, tmp_pat
     page.get_by_role("tab", name="Open a .qann file").click()
     upload(page, path, "#qann-input")
     page.wait_for_function("document.querySelectorAll('#opened .pictures img').length == 2")
-    url = page.locator("#opened .pictures img").nth(1).get_attribute("src")
-    opened = np.array(Image.open(io.BytesIO(page.request.get(url).body())))
-    assert (opened == restored).all()
+    assert (shown_pixels(page, 1, "#opened") == restored).all()
     assert read_header(path.read_bytes()).model_id in page.locator("#header-table").inner_text()
 
     damaged = bytearray(path.read_bytes())
@@ -125,6 +123,24 @@ def test_downloaded_file_opens_in_the_third_tab(open_page, photo, codec, tmp_pat
         (tmp_path / name).write_bytes(data)
         upload(page, tmp_path / name, "#qann-input")
         assert words in toast(page)
+
+
+def test_the_sample_opens(open_page):
+    page = open_page()
+    page.get_by_role("tab", name="Open a .qann file").click()
+    page.locator("#open-sample").click()
+    page.wait_for_selector("#opened .pictures img")
+    assert shown_pixels(page, 1, "#opened").shape == (512, 512, 3)
+    assert "distinct values allowed" in page.locator("#header-table").inner_text()
+
+
+def test_a_heic_photo_opens(open_page, photo, tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.from_pillow(Image.open(photo)).save(tmp_path / "phone.heic", quality=90)
+    page = open_page()
+    upload(page, tmp_path / "phone.heic")
+    wait_for_photo(page, "phone")
+    assert shown_pixels(page, 1).shape == (192, 256, 3)
 
 
 def test_optimised_integers_and_back(open_page, photo):

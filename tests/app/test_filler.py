@@ -1,0 +1,102 @@
+"""The process that makes results ahead: it stands still while visitors wait, and is never left."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.filler import Filler
+from app.toasts import refused, toasted
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
+
+_SERVER = """
+import time
+from contextlib import nullcontext
+from app.filler import filler
+filler.start()
+with {context}:
+    print(filler.process.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def state(pid: int) -> str:
+    """A process's state as Linux tells it: T is stopped, Z is ended; "" where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return ""
+
+
+def becomes(pid: int, *states: str) -> bool:
+    for _ in range(6000):
+        if state(pid) in states:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Filler]:
+    """A filler that has just started."""
+    monkeypatch.setenv("QANN_PAGE_CACHE", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    one = Filler()
+    one.start()
+    yield one
+    one.end()
+    assert one.process is not None and one.process.wait(10) == -signal.SIGKILL
+
+
+def test_stands_still_until_nobody_waits(running: Filler):
+    pid = running.process.pid
+    with running.paused():
+        assert becomes(pid, "T")
+        with running.paused():
+            pass
+        assert state(pid) == "T"
+    assert becomes(pid, "R", "S", "D")
+
+
+def test_listeners_pause_it(running: Filler, monkeypatch):
+    monkeypatch.setattr("app.toasts.filler", running)
+    pid = running.process.pid
+
+    def once() -> bool:
+        return becomes(pid, "T")
+
+    def stream() -> Iterator[bool]:
+        yield becomes(pid, "T")
+        raise ValueError("a fault of ours")
+
+    assert refused(once)() and becomes(pid, "R", "S", "D")
+    steps = toasted(stream)()
+    assert next(steps) and state(pid) == "T"
+    with pytest.raises(ValueError, match="a fault"):
+        next(steps)
+    assert becomes(pid, "R", "S", "D")
+
+
+@pytest.mark.parametrize("context", ["filler.paused()", "nullcontext()"])
+def test_a_killed_server_leaves_no_process(tmp_path: Path, monkeypatch, context: str):
+    monkeypatch.setenv("QANN_PAGE_CACHE", str(tmp_path))
+    server = subprocess.Popen(
+        [sys.executable, "-c", _SERVER.format(context=context)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    pid = int(server.stdout.readline())
+    assert "null" in context or becomes(pid, "T")
+    server.kill()
+    server.wait(10)
+    assert becomes(pid, "", "Z")
