@@ -48,6 +48,9 @@ def test_camera_takes_a_picture(open_page):
     page.wait_for_function("document.querySelector('video')?.readyState >= 2")
     page.get_by_label("capture photo").click()
     page.wait_for_selector("#source:has-text('camera')")
+    page.wait_for_function(
+        "/camera.*restored/.test(document.querySelectorAll('#picture img')[1].src)"
+    )
     url = page.locator("#picture img").nth(1).evaluate("(image) => image.src")
     shown = np.array(Image.open(io.BytesIO(page.request.get(url).body())).convert("RGB"))
     assert shown.shape[0] * shown.shape[1] <= 1280 * 960
