@@ -20,12 +20,19 @@ from .models import (
     coder_names,
     has_prior,
     load_networks,
+    model_aim,
     model_by_id,
     prior_folder,
     resolve_folder,
     wrong_model,
 )
-from .optimised_quantization import FactorisedRate, LearnedRate, Optimiser, check_effort
+from .optimised_quantization import (
+    FactorisedRate,
+    LearnedRate,
+    Optimiser,
+    aim_for,
+    check_effort,
+)
 from .precision import decoding_precision
 from .quantization import (
     QuantizedLatents,
@@ -141,6 +148,11 @@ class Codec:
         return self.folder is not None and has_prior(self.folder)
 
     @property
+    def aim(self) -> str:
+        """What the model was trained for, which an effort minimises: see ``models.ModelInfo``."""
+        return "psnr" if self.folder is None else model_aim(self.folder)
+
+    @property
     def restores(self) -> bool:
         """Whether there is a restoration network."""
         return self.qann is not None
@@ -206,7 +218,8 @@ class Codec:
         """As ``quantize``, with an effort above 0; of models whose VAE is optimisable."""
         vae, qann = cast(WaveletVAE, self.vae), cast(QannUNet, self.qann)
         rate = LearnedRate(self.prior.network) if self.has_prior else FactorisedRate(vae.prior)
-        optimiser = Optimiser(vae, qann, rate, latents.pyramid, latents.pixels, levels)
+        aim = aim_for(self.aim, latents.height, latents.width)
+        optimiser = Optimiser(vae, qann, rate, latents.pyramid, latents.pixels, levels, aim)
         return optimiser.run(effort)
 
     def pack(

@@ -78,6 +78,12 @@ def _read_info(manifest: Path) -> ModelInfo:
         raise ModelError(f"{manifest} must have the fields name, id, summary and aim.") from error
 
 
+def model_aim(folder: Path) -> str:
+    """What a model folder's weights were trained for; "psnr" where there is no ``model.json``."""
+    manifest = folder / "model.json"
+    return _read_info(manifest).aim if manifest.exists() else "psnr"
+
+
 def model_by_id(identifier: str) -> ModelInfo:
     """The bundled model that made a file.
 
