@@ -238,7 +238,7 @@ def seconds_of_overheads(folder: Path, count: int = 20_000) -> dict[str, float]:
     manifest = Manifest(store)
     manifest.start({})
     began = time.perf_counter()
-    for record in results(IdlePool(work), work, jobs):
+    for _, record in results(IdlePool(work), jobs):
         manifest.add(record)
     manifest.close()
     recording = (time.perf_counter() - began) / count

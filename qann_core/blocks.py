@@ -247,8 +247,10 @@ class UNet(nn.Module):
             hidden = self.attention(hidden)
         outputs: list[Tensor | None] = [None] * len(skips)
         for level in reversed(range(len(skips))):
-            if level < len(skips) - 1:
-                hidden = skips[level] + self.ups[level](hidden)
+            skip = skips.pop()  # the finest are as large as all else, so none is kept for long
+            if level < len(self.ups):
+                hidden = self.ups[level](hidden).add_(skip)
+            del skip
             for block in cast(nn.ModuleList, self.up_blocks[level]):
                 hidden = block(hidden, embedding)
             if isinstance(self.heads[level], nn.Conv2d):

@@ -17,6 +17,7 @@ from .images import check_pixels
 from .limits import MAX_EFFORT, MAX_LEVELS, MAX_UNTRUSTED_PIXELS, MIN_LEVELS
 from .models import (
     DEFAULT_MODEL,
+    check_coder,
     coder_names,
     has_prior,
     load_networks,
@@ -36,15 +37,14 @@ from .optimised_quantization import (
 from .precision import decoding_precision
 from .quantization import (
     QuantizedLatents,
-    as_floats,
     check_levels,
     dequantize,
     quantize,
 )
 from .restoration import QannUNet
-from .samples import centred, pixels_of
-from .shapes import BLOCK
-from .tiling import cut, in_tiles, tiles
+from .samples import centred, rounded
+from .shapes import BLOCK, padded_size
+from .tiling import Box, cut, in_tiles, tiles
 from .vae import VAE, WaveletVAE
 from .wavelet import Pyramid
 
@@ -129,13 +129,9 @@ class Codec:
             ParameterError: when the model has no such coder, or this machine no such device.
         """
         folder = resolve_folder(model)
-        names = coder_names(folder)
-        if coder is not None and coder not in names:
-            raise ParameterError(
-                f"Model {folder.name} has no coder {coder!r}; it has: {', '.join(names)}."
-            )
+        coder = check_coder(folder, coder)
         device_by_name(device)
-        return cls(*load_networks(folder), folder, coder or names[0], device)
+        return cls(*load_networks(folder), folder, coder, device)
 
     @property
     def coders(self) -> tuple[str, ...]:
@@ -184,8 +180,13 @@ class Codec:
             ModelError: when the VAE's latents of it are not finite.
         """
         pixels = check_pixels(pixels)
-        image = wavelet.pad(centred(pixels[None]), self.vae.block).to(self.device)
-        pyramid = self.vae.analysis(image)
+
+        def analysed(box: Box) -> Pyramid:
+            top, bottom, left, right = box
+            image = wavelet.pad(centred(pixels[None, top:bottom, left:right]), self.vae.block)
+            return self.vae.analysis(image.to(self.device))
+
+        pyramid = in_tiles(analysed, *self._padded(*pixels.shape[:2]), self.vae.tile)
         if not all(torch.isfinite(band).all() for band in pyramid):
             raise ModelError("The VAE's latents of this image are not finite; use another VAE.")
         return Latents(pyramid, pixels)
@@ -279,8 +280,17 @@ class Codec:
     @torch.inference_mode()
     def synthesize(self, latents: Pyramid, height: int, width: int) -> np.ndarray:
         """The VAE's decoder alone: latents of any origin to an image, uint8 (height, width, 3)."""
-        bands = tuple(band.to(self.device) for band in latents)
-        return pixels_of(self.vae.synthesis(bands)[0, :, :height, :width])
+        rows, columns = self._padded(height, width)
+
+        def painted(box: Box) -> Pyramid:
+            tile = tuple(cut(band, box, rows).to(self.device) for band in latents)
+            return (rounded(self.vae.synthesis(tile)),)
+
+        (image,) = in_tiles(painted, rows, columns, self.vae.tile)
+        return np.ascontiguousarray(image[0, :, :height, :width].permute(1, 2, 0).cpu().numpy())
+
+    def _padded(self, height: int, width: int) -> tuple[int, int]:
+        return padded_size(height, width, self.vae.block)
 
     def dequantize(self, quantized: QuantizedLatents) -> Pyramid:
         """Quantized latents at the values that the file keeps: q * step."""
@@ -298,14 +308,16 @@ class Codec:
         Raises:
             ModelError: when there is no restoration network.
         """
-        qann, integers, levels = self._restoration(quantized, assumed_levels)
+        qann, levels = self._restoration(quantized, assumed_levels)
+
+        def restored(box: Box) -> Pyramid:
+            integers = self._integers(quantized, box)
+            corrections = zip(integers, qann(integers, levels), strict=True)
+            return tuple(change.add_(q).mul_(quantized.step) for q, change in corrections)
+
+        height, width = quantized.bands[0].shape[-2:]
         with decoding_precision(quantized.levels):
-            corrections = in_tiles(lambda bands: qann(bands, levels), integers)
-        # In place: large pictures have hundreds of megabytes of latents.
-        return tuple(
-            correction.add_(q).mul_(quantized.step)
-            for q, correction in zip(integers, corrections, strict=True)
-        )
+            return in_tiles(restored, height * BLOCK, width * BLOCK)
 
     @torch.inference_mode()
     def attention(self, quantized: QuantizedLatents, row: int, column: int) -> np.ndarray:
@@ -321,7 +333,7 @@ class Codec:
             ParameterError: when the position lies outside of the picture.
             ModelError: when there is no restoration network.
         """
-        qann, integers, levels = self._restoration(quantized)
+        qann, levels = self._restoration(quantized)
         height, width = quantized.bands[0].shape[-2:]
         whole = all(isinstance(place, (int, np.integer)) for place in (row, column))
         if not (whole and 0 <= row < height and 0 <= column < width):
@@ -329,11 +341,10 @@ class Codec:
                 f"The position ({row}, {column}) is outside of the {height} x {width} grid."
             )
         weights = np.zeros((qann.config.attention_heads, height, width), np.float32)
-        block = BLOCK
-        for box, (top, bottom, left, right) in tiles(height * block, width * block):
-            if top <= row * block < bottom and left <= column * block < right:
-                tile = tuple(cut(band, box, height * block) for band in integers)
-                y, x = box[0] // block, box[2] // block
+        for box, (top, bottom, left, right) in tiles(height * BLOCK, width * BLOCK):
+            if top <= row * BLOCK < bottom and left <= column * BLOCK < right:
+                tile = self._integers(quantized, box)
+                y, x = box[0] // BLOCK, box[2] // BLOCK
                 with decoding_precision(quantized.levels):
                     seen = qann.attention_weights(tile, levels, row - y, column - x).cpu().numpy()
                 weights[:, y : y + seen.shape[1], x : x + seen.shape[2]] = seen
@@ -341,8 +352,8 @@ class Codec:
 
     def _restoration(
         self, quantized: QuantizedLatents, assumed_levels: int | None = None
-    ) -> tuple[QannUNet, Pyramid, torch.Tensor]:
-        """The network and what it is given: integers as floats, and N, (1,)."""
+    ) -> tuple[QannUNet, torch.Tensor]:
+        """The network and the N that it is given, (1,)."""
         self.check_model(quantized.model_id)
         if self.qann is None:
             raise ModelError(
@@ -350,10 +361,14 @@ class Codec:
                 "or train one with 'qann train --vae'."
             )
         levels = check_levels(quantized.levels if assumed_levels is None else assumed_levels)
-        return (
-            self.qann,
-            as_floats(quantized.bands, self.device),
-            torch.tensor([float(levels)], device=self.device),
+        return self.qann, torch.tensor([float(levels)], device=self.device)
+
+    def _integers(self, quantized: QuantizedLatents, box: Box) -> Pyramid:
+        """What the restoration network is given of a box: integers as floats."""
+        rows = quantized.bands[0].shape[-2] * BLOCK
+        bands = (cut(torch.from_numpy(band)[None], box, rows) for band in quantized.bands)
+        return tuple(
+            band.to(self.device, torch.float32, memory_format=torch.channels_last) for band in bands
         )
 
     def check_model(self, model_id: str) -> None:

@@ -18,7 +18,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor, nn
 
 from .errors import ModelError
-from .limits import MAX_LATENT_CHANNELS, MAX_LATENT_FACTOR
+from .limits import MAX_LATENT_CHANNELS, MAX_LATENT_FACTOR, MAX_SIDE
 from .shapes import Shape, padded_size
 from .wavelet import Pyramid
 
@@ -46,6 +46,7 @@ class DiffusersVAE(nn.Module):
     """
 
     optimisable = False
+    tile = MAX_SIDE  # an AutoencoderKL has tiles of its own
 
     def __init__(self, network: AutoencoderKL | AutoencoderTiny) -> None:
         super().__init__()

@@ -3,6 +3,11 @@
 A file comes from anyone: each length in it is compared with these before memory is allocated.
 """
 
+import math
+from numbers import Real
+
+from .errors import ParameterError
+
 MIN_LEVELS = 16
 MAX_LEVELS = 512
 """Bounds on N, the number of distinct values that the latents may take."""
@@ -25,3 +30,25 @@ MAX_PAYLOAD = 256 * 1024 * 1024
 MAX_LATENT_CHANNELS = 64
 MAX_LATENT_FACTOR = 64
 """Bounds on the latents of a VAE of one tensor: channels, and pixels per position along a side."""
+
+
+def check_whole(name: str, value: int, lowest: int, highest: int) -> int:
+    """Returns what the caller knows as ``name`` as an int.
+
+    Raises:
+        ParameterError: when it is not a whole number from ``lowest`` to ``highest``.
+    """
+    # NaN equals nothing, infinity lies outside; None and strings are no numbers at all.
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not lowest <= value <= highest or value % 1:
+        raise ParameterError(
+            f"{name} is {value}; it must be a whole number from {lowest} to {highest}."
+        )
+    return int(value)
+
+
+def check_positive(name: str, value: float, highest: float = math.inf) -> None:
+    """Raises ParameterError where ``value`` is no finite number above 0, up to ``highest``."""
+    if not (math.isfinite(value) and 0 < value <= highest):
+        most = "" if highest == math.inf else f" and at most {highest:g}"
+        raise ParameterError(f"{name} is {value}; it must be a number above 0{most}.")

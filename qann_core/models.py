@@ -196,6 +196,20 @@ def coder_names(folder: Path) -> tuple[str, ...]:
     return ("brotli", "prior") if has_prior(folder) else ("brotli",)
 
 
+def check_coder(folder: Path, coder: str | None) -> str:
+    """The entropy coder to use of a model, by default its first.
+
+    Raises:
+        ParameterError: when the model has no coder of that name.
+    """
+    names = coder_names(folder)
+    if coder is not None and coder not in names:
+        raise ParameterError(
+            f"Model {folder.name} has no coder {coder!r}; it has: {', '.join(names)}."
+        )
+    return coder or names[0]
+
+
 def has_prior(folder: Path) -> bool:
     """Whether a model folder has a learned prior, which is of a wavelet VAE's latents."""
     return (prior_folder(folder) / "diffusion_pytorch_model.safetensors").is_file()

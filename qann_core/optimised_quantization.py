@@ -37,14 +37,13 @@ import torch
 from torch import Tensor
 
 from .coding.network import PriorNetwork
-from .limits import MAX_EFFORT
+from .limits import MAX_EFFORT, check_whole
 from .metrics import SSIMULACRA2_MIN_SIDE
 from .perceptual import eye_cost
 from .precision import decoding_precision
 from .quantization import (
     DISTORTION_WEIGHT,
     as_floats,
-    check_whole,
     quantize,
     step_for_levels,
 )

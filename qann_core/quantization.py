@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import ParameterError
-from .limits import MAX_LEVELS, MIN_LEVELS
+from .limits import MAX_LEVELS, MIN_LEVELS, check_whole
 from .shapes import integer_range
 from .wavelet import LL_RANGE, Pyramid
 
@@ -61,21 +60,6 @@ def check_levels(levels: int) -> int:
     return check_whole("levels", levels, MIN_LEVELS, MAX_LEVELS)
 
 
-def check_whole(name: str, value: int, lowest: int, highest: int) -> int:
-    """Returns what the caller knows as ``name`` as an int.
-
-    Raises:
-        ParameterError: when it is not a whole number from ``lowest`` to ``highest``.
-    """
-    # NaN equals nothing, infinity lies outside; None and strings are no numbers at all.
-    number = isinstance(value, (int, float, np.integer, np.floating))
-    if not number or isinstance(value, bool) or not lowest <= value <= highest or value % 1:
-        raise ParameterError(
-            f"{name} is {value}; it must be a whole number from {lowest} to {highest}."
-        )
-    return int(value)
-
-
 _Number = TypeVar("_Number", float, Tensor)
 
 
@@ -101,11 +85,12 @@ def quantize(
     """
     step = step_for_levels(levels, latent_range)
     low, high = integer_range(levels)
-    bands = []
-    for index, band in enumerate(pyramid):
-        scaled = dead_zone_round(band / step, 0.5 if index == 0 else offset)
-        bands.append(scaled.clamp_(low, high)[0].to(torch.int32).cpu().numpy())
-    return tuple(bands)
+    bands = tuple(np.empty(band.shape[1:], np.int32) for band in pyramid)
+    for index, (band, integers) in enumerate(zip(pyramid, bands, strict=True)):
+        for plane, target in zip(band[0], integers, strict=True):  # one by one, to save memory
+            scaled = dead_zone_round(plane / step, 0.5 if index == 0 else offset)
+            target[:] = scaled.clamp_(low, high).to(torch.int32).cpu().numpy()
+    return bands
 
 
 def dequantize(

@@ -13,5 +13,9 @@ def centred(images: np.ndarray) -> Tensor:
 
 def pixels_of(image: Tensor) -> np.ndarray:
     """Centred float (3, H, W) -> uint8 (H, W, 3), rounded and clipped."""
-    pixels = image.add(127.5).round_().clamp_(0, 255).to(torch.uint8)
-    return np.ascontiguousarray(pixels.permute(1, 2, 0).cpu().numpy())
+    return np.ascontiguousarray(rounded(image).permute(1, 2, 0).cpu().numpy())
+
+
+def rounded(image: Tensor) -> Tensor:
+    """Centred float samples -> uint8, rounded and clipped."""
+    return image.add(127.5).round_().clamp_(0, 255).to(torch.uint8)

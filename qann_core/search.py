@@ -24,6 +24,7 @@ import numpy as np
 
 from .codec import Codec, Latents
 from .errors import ParameterError
+from .limits import MAX_PIXELS, check_positive
 from .metrics import SSIMULACRA2_MIN_SIDE, bits_per_pixel, psnr, ssimulacra2
 
 _FIRST = 9
@@ -86,7 +87,7 @@ def levels_for_bpp(
     Raises:
         ParameterError: when no N tried makes a file that small, or the target is no rate.
     """
-    _check(target, "The rate", " bits per pixel")
+    check_positive("The rate in bits per pixel", target)
     tries = _Tries(codec, latents, latents.pixels, _MEASURES["psnr"], effort)
     budget = target * latents.height * latents.width / 8
 
@@ -138,18 +139,12 @@ def levels_for_quality(
             image is too small for it.
     """
     wanted = _MEASURES[measure]
-    _check(target, f"The {wanted.name}", wanted.unit, wanted.highest)
+    check_positive(f"The {wanted.name}", target, wanted.highest)
     if min(pixels.shape[:2]) < wanted.min_side:
         raise ParameterError(
             f"SSIMULACRA 2 needs sides of {wanted.min_side} pixels or more; name a PSNR or a rate."
         )
     return _smallest_file(_Tries(codec, latents, pixels, wanted, effort), target)
-
-
-def _check(target: float, name: str, unit: str, highest: float = math.inf) -> None:
-    if not (math.isfinite(target) and 0 < target <= highest):
-        most = "" if highest == math.inf else f" and at most {highest:g}"
-        raise ParameterError(f"{name} is {target}{unit}; it must be a number above 0{most}.")
 
 
 def _smallest_file(tries: _Tries, target: float) -> tuple[bytes, int]:
@@ -237,7 +232,7 @@ class _Tries:
     def _integers(self, levels: int) -> Any:
         if self._last[0] != levels:
             if self._effort and levels in self._files:  # unpacking is faster than optimising again
-                integers = self._codec.unpack(self._files[levels])
+                integers = self._codec.unpack(self._files[levels], MAX_PIXELS)
             else:
                 integers = self._codec.quantize(self._latents, levels, self._effort)
             self._last = levels, integers

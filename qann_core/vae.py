@@ -21,7 +21,6 @@ from . import wavelet
 from .blocks import UNet, group_bands, ungroup_bands
 from .roles import Role
 from .shapes import BLOCK, WAVELET_LEVELS, Shape, pyramid_shapes
-from .tiling import in_tiles
 from .wavelet import Pyramid
 
 _BAND_CHANNELS = (3, 9, 9, 9, 9)
@@ -38,9 +37,12 @@ class VAE(Protocol):
         block: image sides must be multiples of it, in pixels.
         latent_range: full range R of the latents, around zero; N values cover it.
         optimisable: whether optimised quantization can look through its decoder.
+        tile: side, in pixels, of the tiles that large images are cut into, by default
+            ``tiling.TILE``.
     """
 
     block: int
+    tile: int | None
     latent_range: float
     optimisable: bool
 
@@ -48,10 +50,10 @@ class VAE(Protocol):
         """Shapes (C, h, w) of the latents, coarse to fine, of an image of this size in pixels."""
 
     def analysis(self, image: Tensor) -> Pyramid:
-        """Centred images (B, 3, H, W) to latents, in tiles where they are large."""
+        """Centred images (B, 3, H, W) to latents."""
 
     def synthesis(self, latents: Pyramid) -> Tensor:
-        """Latents to centred images (B, 3, H, W), not clipped, in tiles where they are large."""
+        """Latents to centred images (B, 3, H, W), not clipped."""
 
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """As ``torch.nn.Module.to``."""
@@ -213,8 +215,6 @@ class WaveletVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]
                 |     |                                    |     |
                 +-> residual encoder                       +-> residual decoder
 
-    Large images are seen by the networks in overlapping tiles, so that memory stays bounded.
-
     Args:
         encoder_widths, decoder_widths: features per U-Net level, finest (1/2) first.
         encoder_blocks, decoder_blocks: residual blocks per level, (way down, way up).
@@ -223,7 +223,7 @@ class WaveletVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """
 
     roles: ClassVar = {"prior": Role.DENSITY}
-    block = BLOCK
+    block, tile = BLOCK, None
     latent_range = wavelet.LL_RANGE
     optimisable = True
     band_shapes = staticmethod(pyramid_shapes)
@@ -246,7 +246,7 @@ class WaveletVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]
     def analysis(self, image: Tensor) -> Pyramid:
         """Image (B, 3, H, W), centred RGB (pixel - 127.5), sides multiples of 16 -> latents."""
         plain = wavelet.forward(image)
-        pyramid = _add(plain, in_tiles(self.encoder, plain))
+        pyramid = _add(plain, self.encoder(_channels_last(plain)))
         return pyramid if self.bands is None else self.bands.compress(pyramid)
 
     def synthesis(self, latents: Pyramid) -> Tensor:
@@ -256,7 +256,7 @@ class WaveletVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """
         with torch.autocast(latents[0].device.type, enabled=False):
             pyramid = latents if self.bands is None else self.bands.expand(latents)
-        residual = in_tiles(self.decoder, pyramid)
+        residual = self.decoder(_channels_last(pyramid))
         with torch.autocast(latents[0].device.type, enabled=False):
             return wavelet.inverse(_add(pyramid, residual))
 
@@ -272,3 +272,7 @@ class WaveletVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
 def _add(a: Pyramid, b: Pyramid) -> Pyramid:
     return tuple(x + y for x, y in zip(a, b, strict=True))
+
+
+def _channels_last(pyramid: Pyramid) -> Pyramid:
+    return tuple(band.contiguous(memory_format=torch.channels_last) for band in pyramid)

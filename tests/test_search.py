@@ -9,6 +9,7 @@ import pytest
 
 from qann_core import Codec, search
 from qann_core.errors import ParameterError
+from qann_core.limits import MAX_PIXELS
 from qann_core.metrics import psnr
 from qann_core.search import levels_for_bpp, levels_for_quality
 
@@ -40,7 +41,8 @@ class MadeUp:
     def quantize(self, latents, levels, effort):
         return levels
 
-    def unpack(self, data):
+    def unpack(self, data, max_pixels):
+        assert max_pixels == MAX_PIXELS, "its own files are to be read whatever their size"
         return int.from_bytes(data[:2])
 
     def pack_integers(self, levels):

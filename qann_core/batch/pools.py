@@ -1,7 +1,8 @@
 """Where the work is done: processes of this machine, or a Ray cluster.
 
-A pool takes as many jobs at a time as its ``capacity`` says and gives each back with its record,
-or with ``Lost`` where the process that had it came to an end. ``results`` keeps a pool busy.
+A pool takes as many jobs at a time as its ``capacity`` says and gives each back with what it gave,
+or with ``Lost`` where the process that had it came to an end. ``results`` keeps a pool busy. Jobs
+and results are anything that can be sent to another process.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import ParameterError, QannError
-from .manifest import Record
-from .tasks import Job, Work
 
 ATTEMPTS = 3
 """How often a job is tried whose worker is lost: it may not have been the job's fault."""
@@ -35,11 +34,29 @@ _JOBS_A_WORKER = 2
 """Jobs that Ray is given at a time, for each that it can run: none waits for the next."""
 
 
+class Work(Protocol):
+    """What workers do with jobs; it travels to each of them."""
+
+    def prepare(self) -> None:
+        """What comes first in each process, such as loading networks; may raise QannError."""
+
+    def __call__(self, job: Any, /) -> Any:
+        """Does one job."""
+
+
 @dataclass(frozen=True)
 class Lost:
     """The worker that had a job ended before it was done, for this reason."""
 
     reason: str
+
+    @property
+    def sentence(self) -> str:
+        """What to tell of a job that is given up."""
+        return (
+            f"Its worker was lost {ATTEMPTS} times ({self.reason}); there may not be enough memory "
+            "for it."
+        )
 
 
 class Pool(Protocol):
@@ -49,11 +66,11 @@ class Pool(Protocol):
     def capacity(self) -> int:
         """How many jobs it takes at a time."""
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: Any) -> None:
         """Takes one more job."""
 
-    def wait(self) -> list[tuple[Job, Record | Lost]]:
-        """The jobs that are done, at least one.
+    def wait(self) -> list[tuple[Any, Any]]:
+        """The jobs that are done, at least one, each with what it gave or with ``Lost``.
 
         Raises:
             QannError: when the workers cannot start, such as for want of the model.
@@ -63,27 +80,21 @@ class Pool(Protocol):
         """Ends all work at once."""
 
 
-def results(pool: Pool, work: Work, jobs: Iterable[Job]) -> Iterator[Record]:
-    """The record of each job, in the order in which they are done."""
+def results(pool: Pool, jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Each job with what it gave, or with ``Lost``, in the order in which they are done."""
     waiting, running = deque(jobs), 0
-    losses: Counter[str] = Counter()
+    losses: Counter[int] = Counter()
     while waiting or running:
         while waiting and running < pool.capacity:
             pool.submit(waiting.popleft())
             running += 1
         for job, outcome in pool.wait():
             running -= 1
-            if isinstance(outcome, Record):
-                yield outcome
-                continue
-            losses[job.path] += 1
-            if losses[job.path] < ATTEMPTS:
+            losses[id(job)] += isinstance(outcome, Lost)
+            if isinstance(outcome, Lost) and losses[id(job)] < ATTEMPTS:
                 waiting.append(job)  # last, so that it does not hold up the others
             else:
-                yield work.record(job).failed(
-                    f"Its worker was lost {ATTEMPTS} times ({outcome.reason}); there may not be "
-                    "enough memory for it."
-                )
+                yield job, outcome
 
 
 @dataclass(frozen=True)
@@ -103,10 +114,10 @@ class LocalPool:
         self._work = work
         self._context = multiprocessing.get_context("spawn")
         self._idle: list[_Worker] = []
-        self._busy: dict[Connection, tuple[_Worker, Job]] = {}
+        self._busy: dict[Connection, tuple[_Worker, Any]] = {}
 
-    def submit(self, job: Job) -> None:
-        """Takes one more job."""
+    def submit(self, job: Any) -> None:
+        """See ``Pool``."""
         worker = self._idle.pop() if self._idle else self._start()
         with contextlib.suppress(OSError):  # it was killed while idle: ``wait`` finds that out
             worker.connection.send(job)
@@ -120,9 +131,9 @@ class LocalPool:
         theirs.close()
         return _Worker(process, ours)
 
-    def wait(self) -> list[tuple[Job, Record | Lost]]:
-        """The jobs that are done, at least one; raises QannError where a worker cannot start."""
-        done: list[tuple[Job, Record | Lost]] = []
+    def wait(self) -> list[tuple[Any, Any]]:
+        """See ``Pool``."""
+        done: list[tuple[Any, Any]] = []
         for connection in wait(list(self._busy)):
             assert isinstance(connection, Connection)
             worker, job = self._busy.pop(connection)
@@ -191,12 +202,13 @@ class RayPool:
     Args:
         address: of the cluster, or "auto"; see ``ray.init``.
         threads: cores that one job takes.
+        gpus: what share of a GPU.
 
     Raises:
         ParameterError: when Ray is not installed or the cluster cannot be reached.
     """
 
-    def __init__(self, work: Work, address: str, threads: int) -> None:
+    def __init__(self, work: Work, address: str, threads: int = 1, gpus: float = 0.0) -> None:
         try:
             import ray
         except ImportError as error:
@@ -207,28 +219,27 @@ class RayPool:
             reason = str(error).splitlines()[0]
             raise ParameterError(f"No Ray cluster at {address}: {reason}") from error
         self._ray, self._work, self._threads = ray, work, threads
-        gpus = 1 / WORKERS_A_GPU if work.task.device == "cuda" else 0
         self._run = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=0)(_run)
-        self._jobs: dict[Any, Job] = {}
+        self._jobs: dict[Any, Any] = {}
 
     @property
     def capacity(self) -> int:
-        """How many jobs it takes at a time: it follows the cluster's size."""
+        """See ``Pool``; it follows the cluster's size."""
         cores = int(self._ray.cluster_resources().get("CPU", 1))
         return max(1, _JOBS_A_WORKER * cores // self._threads)
 
-    def submit(self, job: Job) -> None:
-        """Takes one more job."""
+    def submit(self, job: Any) -> None:
+        """See ``Pool``."""
         self._jobs[self._run.remote(self._work, job)] = job
 
-    def wait(self) -> list[tuple[Job, Record | Lost]]:
-        """The jobs that are done, at least one; raises QannError where a worker cannot start."""
+    def wait(self) -> list[tuple[Any, Any]]:
+        """See ``Pool``."""
         ready, rest = self._ray.wait(list(self._jobs))
         if rest:
             ready += self._ray.wait(rest, num_returns=len(rest), timeout=0)[0]
         return [(self._jobs.pop(reference), self._outcome(reference)) for reference in ready]
 
-    def _outcome(self, reference: Any) -> Record | Lost:
+    def _outcome(self, reference: Any) -> Any:
         try:
             answer = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError:
@@ -237,7 +248,6 @@ class RayPool:
             return Lost(type(error).__name__)
         if isinstance(answer, QannError):
             raise answer
-        assert isinstance(answer, Record)
         return answer
 
     def close(self) -> None:
@@ -247,7 +257,7 @@ class RayPool:
         self._ray.shutdown()
 
 
-def _run(work: Work, job: Job) -> Record | QannError:
+def _run(work: Work, job: Any) -> Any:
     """One job on a Ray worker, which keeps the networks for the next."""
     try:
         work.prepare()

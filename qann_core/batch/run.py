@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ..errors import ParameterError
 from .manifest import NAME, Manifest, Record
-from .pools import LocalPool, Pool, RayPool, results, workers_and_threads
+from .pools import WORKERS_A_GPU, LocalPool, Lost, Pool, RayPool, results, workers_and_threads
 from .store import Entry, Store
 from .tasks import Job, Task, Work, digest
 
@@ -64,7 +64,8 @@ class Machines:
     def pool(self, work: Work, workers: int) -> Pool:
         """The pool, started."""
         if self.ray is not None:
-            return RayPool(work, self.ray, work.threads)
+            gpus = 1 / WORKERS_A_GPU if work.task.device == "cuda" else 0.0
+            return RayPool(work, self.ray, work.threads, gpus)
         return LocalPool(work, workers)
 
 
@@ -113,7 +114,9 @@ def run_batch(
     work = Work(task, source, target, options, threads)
     pool = make_pool(work) if make_pool is not None else machines.pool(work, workers)
     try:
-        for record in results(pool, work, jobs):
+        for job, outcome in results(pool, jobs):
+            lost = isinstance(outcome, Lost)
+            record = work.record(job).failed(outcome.sentence) if lost else outcome
             manifest.add(record)
             summary.add(record)
             report(record, len(jobs))

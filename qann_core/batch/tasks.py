@@ -8,6 +8,7 @@ import json
 import math
 import re
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,8 @@ from ..limits import (
     MAX_PAYLOAD,
     MAX_PIXELS,
     MIN_LEVELS,
+    check_positive,
+    check_whole,
 )
 from ..metadata import Metadata, save_options
 from ..metadata_chunk import MAX_BYTES, Kept, attach, detach
@@ -32,8 +35,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..codec import Codec
-
-MEASURES = ("psnr", "ssim", "ms_ssim", "ssimulacra2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Compression:
         model, coder, device, effort: as for ``Codec.load`` and ``Codec.pack``.
         bpp, psnr, ssimulacra2: targets, see ``search``.
         keep_metadata: keep EXIF and XMP in the file (``metadata_chunk``).
-        measures: of ``MEASURES``, taken of the decoded image.
+        measures: names of functions of ``metrics``, taken of the decoded image.
     """
 
     model: str = "default"
@@ -80,30 +81,16 @@ class Compression:
 
     def check(self) -> None:
         """Raises QannError for options that no image could be compressed with; needs no torch."""
-        from ..models import coder_names, resolve_folder
+        from ..models import check_coder, resolve_folder
 
-        for name in ("bpp", "psnr", "ssimulacra2"):
+        for name, highest in (("bpp", math.inf), ("psnr", math.inf), ("ssimulacra2", 100)):
             target = getattr(self, name)
-            if target is not None and not (math.isfinite(target) and target > 0):
-                raise ParameterError(f"--{name} is {target}; it must be a number above 0.")
-        if self.ssimulacra2 is not None and self.ssimulacra2 > 100:
-            raise ParameterError(
-                f"--ssimulacra2 is {self.ssimulacra2}; no image has more than 100."
-            )
-        if not 0 <= self.effort <= MAX_EFFORT:
-            raise ParameterError(
-                f"effort is {self.effort}; it must be a whole number from 0 to {MAX_EFFORT}."
-            )
+            if target is not None:
+                check_positive(f"--{name}", target, highest)
+        check_whole("effort", self.effort, 0, MAX_EFFORT)
         folder = resolve_folder(self.model)
-        if not MIN_LEVELS <= self.levels <= MAX_LEVELS:
-            raise ParameterError(
-                f"N is {self.levels}; it must be a whole number, {MIN_LEVELS} to {MAX_LEVELS}."
-            )
-        if self.coder is not None and self.coder not in coder_names(folder):
-            raise ParameterError(
-                f"Model {folder.name} has no coder {self.coder!r}; it has: "
-                f"{', '.join(coder_names(folder))}."
-            )
+        check_whole("N", self.levels, MIN_LEVELS, MAX_LEVELS)
+        check_coder(folder, self.coder)
 
     def prepare(self) -> None:
         """Loads the networks, which are kept."""
@@ -200,19 +187,16 @@ class Decompression:
         ``photo.jpg.png``; where that is the name of several, each has its whole name and the
         extension.
         """
-        chosen = {}
-        for path in paths:
-            stem = path[: -len(".qann")]
-            plain = stem.lower().endswith(self.extension)
-            chosen[path] = stem if plain else stem + self.extension
+        whole = {path: path + self.extension for path in paths}
+        stems = {path: path[: -len(".qann")] for path in paths}
+        chosen = {p: s if s.lower().endswith(self.extension) else s + self.extension
+                  for p, s in stems.items()}  # fmt: skip
         while True:
-            owners: dict[str, list[str]] = {}
-            for path, output in chosen.items():
-                owners.setdefault(output.casefold(), []).append(path)
-            clashes = [path for several in owners.values() if len(several) > 1 for path in several]
-            if all(chosen[path] == path + self.extension for path in clashes):
+            owners = Counter(name.casefold() for name in chosen.values())
+            clashes = {p for p, name in chosen.items() if owners[name.casefold()] > 1}
+            if all(chosen[path] == whole[path] for path in clashes):
                 return chosen
-            chosen.update((path, path + self.extension) for path in clashes)
+            chosen |= {path: whole[path] for path in clashes}
 
     def run(self, source: Path | BinaryIO, output: str) -> Result:
         """Reads a .qann file, returns an image file in the format that ``output`` ends in."""

@@ -33,7 +33,8 @@ def _add_compress(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser = commands.add_parser("compress", help="images to .qann files")
     parser.add_argument(
         "source",
-        help="JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP image; - for standard input; or a folder",
+        help="JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP image, HEIC with the extra 'heif'; - for "
+        "standard input; or a folder",
     )
     parser.add_argument(
         "output", help="the .qann file to write; - for standard output; or a folder"
@@ -79,7 +80,12 @@ def _add_compress(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _add_decompress(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("decompress", help=".qann files to images")
+    parser = commands.add_parser(
+        "decompress",
+        help=".qann files to images",
+        description="Decodes pictures up to the format's 64 binary megapixels, tile by tile: in "
+        "up to 4 GB of memory, and 1.5 GB for 12 megapixels.",
+    )
     parser.add_argument("source", help="a .qann file; - for standard input; or a folder")
     parser.add_argument(
         "output", help="the image to write, such as photo.png; - for standard output; or a folder"

@@ -194,7 +194,8 @@ class _Coding:
         self.costs = [0.0] * len(shapes)
         first = med_restore(self._code_residuals(shapes[0], means))
         self._check_range(first)
-        bands = [first, *(np.zeros(shape, np.int32) for shape in shapes[1:])]
+        details = self.bands[1:] if self.bands else [np.zeros(s, np.int32) for s in shapes[1:]]
+        bands = [first, *details]
         # bfloat16 sums, which autocast may ask for, are not exact.
         with torch.inference_mode(), torch.autocast(self.prior.device.type, enabled=False):
             for top, left in _tiles(first.shape):
@@ -252,7 +253,7 @@ class _Coding:
         target: np.ndarray,
         given: np.ndarray | None,
     ) -> Tensor:
-        """The passes of one level; fills ``target``, a tile (9, h, w) of zeros.
+        """The passes of one level; fills ``target``, a tile (9, h, w), where it is not given.
 
         Returns:
             The same, compressed, (1, 9, h, w), colour by colour.
@@ -278,7 +279,8 @@ class _Coding:
             seen.view(3, 3, -1)[step.colour][:, torch.from_numpy(places).to(seen.device)] = (
                 compressed
             )
-        target[:] = coded.swapaxes(0, 1).reshape(target.shape)
+        if given is None:
+            target[:] = coded.swapaxes(0, 1).reshape(target.shape)
         return seen
 
     def _presence(self, index: int, given: np.ndarray | None) -> list[bool]:

@@ -7,13 +7,11 @@ left out there, with its reason.
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
 
-from ..batch.pools import LocalPool, Lost
+from ..batch.pools import LocalPool, Lost, cores, results
 from ..errors import ParameterError, QannError, one_line
 from ..images import read_image
 from .points import Point
@@ -136,13 +134,6 @@ def evaluate(
     )
 
 
-def available_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def limit_threads(threads: int) -> None:
     """Holds this process's libraries to so many threads; before they are loaded, wholly."""
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
@@ -204,19 +195,10 @@ def _results(tasks: Sequence[_Task], workers: int) -> Iterator[tuple[_Task, list
         for task in tasks:
             yield task, _measure(task)
         return
-    pool: Any = LocalPool(cast(Any, _Work(max(1, available_cores() // workers))), workers)
-    waiting, running = deque(tasks), 0
+    pool = LocalPool(_Work(max(1, cores() // workers)), workers)
     try:
-        while waiting or running:
-            while waiting and running < pool.capacity:
-                pool.submit(waiting.popleft())
-                running += 1
-            for task, outcome in pool.wait():
-                running -= 1
-                if isinstance(outcome, Lost):
-                    reason = "its process was lost"
-                    outcome = f"{reason} ({outcome.reason}); there may not be enough memory for it."
-                yield task, outcome
+        for task, outcome in results(pool, tasks):
+            yield task, outcome.sentence if isinstance(outcome, Lost) else outcome
     finally:
         pool.close()
 

@@ -17,7 +17,14 @@ import numpy as np
 
 from .. import __version__
 from ..errors import ParameterError
-from ..models import coder_names, folder_digest, prior_digest, prior_folder, resolve_folder
+from ..models import (
+    check_coder,
+    coder_names,
+    folder_digest,
+    prior_digest,
+    prior_folder,
+    resolve_folder,
+)
 from .peers import Peer, peer_by_name
 from .points import QANN, QUANTIZED, RESTORED, Curve, Point
 from .sweeps import ASSUMED, sweep_assumed, sweep_codec, sweep_peer, sweep_quantizer
@@ -260,11 +267,8 @@ def make_subjects(
     for model in models:
         known = coder_names(resolve_folder(model))
         own = tuple(c for c in coders if c in known) or known[:1]
-        for coder in coders:
-            if coder not in known and len(models) == 1:
-                raise ParameterError(
-                    f"Model {_short(model)} has no coder {coder!r}; it has: {', '.join(known)}."
-                )
+        for coder in coders if len(models) == 1 else ():
+            check_coder(resolve_folder(model), coder)
         chosen += [ModelSubject(model, settings, own, check_effort(effort)) for effort in efforts]
     chosen += [PeerSubject(peer_by_name(peer).name) for peer in peers]
     chosen += [VariantSubject(models[0], variant, settings) for variant in variants]

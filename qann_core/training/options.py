@@ -1,13 +1,11 @@
 """What a training run is told, and the refusal of what makes no sense."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ParameterError
 from ..files import find_images
-from ..limits import MAX_LEVELS
-from ..quantization import check_whole
+from ..limits import MAX_LEVELS, check_positive, check_whole
 
 _MOST = 10**9
 """Bound on whole numbers that have no other."""
@@ -70,12 +68,6 @@ class Sources:
     def images(self) -> list[Path]:
         """The photos' files; see ``files.find_images``."""
         return find_images(self.folders, self.exclude)
-
-
-def check_positive(name: str, value: float) -> None:
-    """Raises ParameterError where ``value`` is not a finite number above zero."""
-    if not (math.isfinite(value) and value > 0):
-        raise ParameterError(f"{name} is {value}; it must be a number above 0.")
 
 
 def check_share(name: str, value: float) -> None:
