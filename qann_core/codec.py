@@ -196,7 +196,7 @@ class Codec:
 
         Args:
             effort: passes of rate-distortion optimisation, up to ``max_effort``, each of about
-                the time of three or four decodings; 0 rounds.
+                the time of five to eight decodings; 0 rounds.
 
         Raises:
             ParameterError: when N or the effort is out of range.

@@ -58,7 +58,7 @@ def _add_compress(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         default=0,
         metavar="PASSES",
         help=f"0 to {MAX_EFFORT} passes of rate-distortion optimisation: smaller files, decoded as"
-        " any other, each pass taking the time of three or four decodings; default 0, try 4",
+        " any other, each pass taking the time of five to eight decodings; default 0, try 4",
     )
     add_coder(parser)
     parser.add_argument(
