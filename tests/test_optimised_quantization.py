@@ -69,9 +69,8 @@ def crop(examples: Path) -> np.ndarray:
 
 def cost_for_the_eye(pixels: np.ndarray, decoded: np.ndarray, levels: int) -> float:
     """What errors cost a model made for the eye, in bits per pixel."""
-    images = (centred(array[None]) for array in (pixels, decoded))
     step = torch.tensor([step_for_levels(float(levels))])
-    return float(eye_cost(*images, step))
+    return float(eye_cost(centred(pixels[None]), centred(decoded[None]), step))
 
 
 @pytest.mark.parametrize("levels", [48, 160])
