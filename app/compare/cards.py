@@ -94,7 +94,7 @@ def _card(label: str, value: str, note: str, tip: str, kind: str = "") -> str:
 
 
 def _pair(label: str, before: str, after: str, tip: str) -> str:
-    return _card(f"{label}, restored", after, f"quantized only {before}", TIPS[tip])
+    return _card(label, after, f"unrestored {before}", TIPS[tip])
 
 
 def source(photo: Photo) -> str:

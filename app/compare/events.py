@@ -247,6 +247,5 @@ def wire(tab: CompareTab) -> None:
     gr.on(
         chosen, toasted(change_choice), settings, [tab.answer, tab.coder, tab.optimise], **options
     )
-    for source in (tab.upload, tab.own):
-        source.upload(toasted(bring), [source, *settings], [tab.answer, source], **options)
+    tab.upload.upload(toasted(bring), [tab.upload, *settings], [tab.answer, tab.upload], **options)
     tab.camera.input(toasted(snap), [tab.camera, *settings], [tab.answer, tab.camera], **options)

@@ -45,7 +45,6 @@ class CompareTab:
     model: gr.Dropdown
     coder: gr.Radio
     optimise: gr.Checkbox
-    own: gr.UploadButton
     upload: gr.File
     camera: gr.Image
 
@@ -58,14 +57,14 @@ def build(visit: gr.State) -> CompareTab:
     answer = gr.HTML("", html_template="", js_on_load=_ANSWER, visible="hidden", elem_id="answer")
     with gr.Row(elem_classes="more"):
         with gr.Column(min_width=300):
-            own, upload, camera = _photos()
+            upload, camera = _photos()
         with gr.Column(min_width=300):
             model, coder, optimise = _codec_settings()
             with gr.Accordion("What am I looking at?", open=False):
                 gr.Markdown(words.EXPLANATION)
             with gr.Accordion("Whose photos are these?", open=False):
                 gr.HTML(cards.credit_list(credits()))
-    return CompareTab(visit, wish, answer, model, coder, optimise, own, upload, camera)
+    return CompareTab(visit, wish, answer, model, coder, optimise, upload, camera)
 
 
 def _codec_settings() -> tuple[gr.Dropdown, gr.Radio, gr.Checkbox]:
@@ -89,10 +88,7 @@ def _codec_settings() -> tuple[gr.Dropdown, gr.Radio, gr.Checkbox]:
     return model, coder, optimise
 
 
-def _photos() -> tuple[gr.UploadButton, gr.File, gr.Image]:
-    own = gr.UploadButton(
-        "Your own photo", file_types=PHOTO_TYPES, variant="primary", elem_id="own-photo"
-    )
+def _photos() -> tuple[gr.File, gr.Image]:
     upload = gr.File(
         label="Your photo", show_label=False, file_types=PHOTO_TYPES, height=116, elem_id="upload"
     )
@@ -107,4 +103,4 @@ def _photos() -> tuple[gr.UploadButton, gr.File, gr.Image]:
             label="Camera", buttons=[], elem_id="camera",
             webcam_options=gr.WebcamOptions(constraints=CAMERA),
         )  # fmt: skip
-    return own, upload, camera
+    return upload, camera

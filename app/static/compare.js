@@ -237,7 +237,7 @@ export class Compare {
         button.setAttribute("aria-pressed", this.state.large);
         this.ask();
       } else if (button.id === "blind") this.blind.start();
-      else if (button.id === "choose-own") document.querySelector("#own-photo").click();
+      else if (button.id === "choose-own") document.querySelector("#upload input[type=file]")?.click();
       else if (button.id === "share") this.share();
       else if (button.id === "target-go") this.target();
       else if (button.dataset.copy) this.copy(this.$(`#code .${button.dataset.copy}`).textContent, "Copied.");
