@@ -71,7 +71,7 @@ def shoot_article(page: Page, folder: Path, name: str) -> None:
         place.locator("[data-key]").wait_for(timeout=60_000)
     page.click("#assume-nine")
     page.wait_for_function(
-        "document.querySelector('#part-assumed img')?.alt.match(/ dB at/g)?.length >= 9",
+        "document.querySelector('#part-assumed img')?.alt.match(/ dB at/g)?.length >= 7",
         timeout=120_000,
     )
     page.wait_for_timeout(800)

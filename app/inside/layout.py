@@ -13,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from qann_core.limits import MIN_LEVELS
+from qann_core.limits import MAX_LEVELS, MIN_LEVELS
 
 from .. import elsewhere
 from ..choice import MAX_SLIDER, slider_range, within
@@ -165,22 +165,24 @@ def _build_assumed(visit: gr.State) -> None:
     gr.HTML(plates.text(words.ASSUMED), elem_classes="chapter-text")
     with gr.Row(elem_classes="controls"):
         assumed = gr.Slider(
-            2, 4 * MAX_SLIDER, value=24, step=1, label="Assumed N", buttons=[],
+            MIN_LEVELS, MAX_LEVELS, value=24, step=1, label="Assumed N", buttons=[],
             elem_id="assumed-levels", scale=3, min_width=260,
         )  # fmt: skip
-        every = gr.Button("Try nine values", size="sm", min_width=130, elem_id="assume-nine")
+        every = gr.Button("Try several values", size="sm", min_width=130, elem_id="assume-nine")
     shown = _element("assumed", 440, ARTICLE_JS)
 
     def begin(visit: Visit) -> list[Any]:
         opened = _opened(visit)
         true = opened.levels
-        slider = gr.update(minimum=max(2, true // 4), maximum=4 * true, value=true)
+        low, *_, high = assumptions(true)
+        slider = gr.update(minimum=low, maximum=high, value=true)
         return [slider, _marked(opened, restoration.assumed(opened, true))]
 
     def assume(visit: Visit, levels: int | None) -> str:
         opened = _opened(visit)
         true = opened.levels
-        wanted = true if levels is None else min(max(levels, 2), 4 * true)
+        low, *_, high = assumptions(true)
+        wanted = true if levels is None else min(max(levels, low), high)
         return _marked(opened, restoration.assumed(opened, wanted))
 
     def assume_every(visit: Visit) -> Iterator[str]:

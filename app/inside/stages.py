@@ -23,6 +23,7 @@ from PIL import Image
 from qann_core import wavelet
 from qann_core.bitstream import HEADER_BYTES
 from qann_core.coding.prediction import med_residual
+from qann_core.limits import MAX_LEVELS, MIN_LEVELS
 
 from .anatomy import Anatomy, coefficients
 from .subbands import SUBBANDS, Subband
@@ -300,8 +301,9 @@ def correction(anatomy: Anatomy) -> np.ndarray:
 
 
 def assumptions(levels: int) -> list[int]:
-    """Values of N for the network to assume: from N/4 to 4N, the true N in the middle."""
-    return [max(2, round(levels * 2 ** (quarter / 2))) for quarter in range(-4, 5)]
+    """Values of N for the network to assume, from N/4 to 4N where there are such; N among them."""
+    wanted = (round(levels * 2 ** (half / 2)) for half in range(-4, 5))
+    return sorted({min(max(n, MIN_LEVELS), MAX_LEVELS) for n in wanted})
 
 
 def attention(anatomy: Anatomy, row: int, column: int) -> np.ndarray:

@@ -22,7 +22,7 @@ def own(open_page, photo: Path):
     """The tab with a photo that has no curves yet."""
     page = open_page()
     page.set_input_files("#upload input[type=file]", photo)
-    page.wait_for_selector("#source :text('leaves')")
+    page.wait_for_selector("#source:has-text('leaves')")
     curves(page)
     page.wait_for_selector("#sweep-status :text('Not computed yet')")
     return page
@@ -73,7 +73,7 @@ def test_a_click_sets_n_everywhere(open_page):
     page.mouse.up()
     page.wait_for_selector(".rd-now :text('N = 54')")
     page.get_by_role("tab", name="Compare").click()
-    page.wait_for_selector("#verdict .cards[data-levels='54']")
+    page.wait_for_selector("#verdict[data-levels='54'][data-complete=true]")
 
 
 def test_points_are_reached_and_chosen_by_keyboard(open_page):
