@@ -49,7 +49,7 @@ def test_a_file_is_worth_more(codec: Codec, photo: np.ndarray, levels: int, code
     assert eight < 0.985 * plain
 
 
-def test_integers_for_squared_error_are_those_of_version_0_4(
+def test_integers_for_squared_error_are_those_of_version_0_2(
     codec: Codec, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other processors round sums otherwise, so that an integer in a thousand may differ."""

@@ -57,8 +57,8 @@ def _add_compress(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         type=int,
         default=0,
         metavar="PASSES",
-        help=f"0 to {MAX_EFFORT} passes of rate-distortion optimisation: smaller files, decoded as"
-        " any other, each pass taking the time of five to eight decodings; default 0, try 4",
+        help=f"0 to {MAX_EFFORT} passes of rate-distortion optimisation: fewer bytes at the same"
+        " quality, each pass taking the time of five to eight decodings; default 0, try 4",
     )
     add_coder(parser)
     parser.add_argument(
