@@ -158,8 +158,8 @@ def test_pictures_are_the_librarys_and_a_wrong_n_costs(opened):
     assert truth == psnr(opened.photo.pixels, opened.picture_restored)
     assert opened.psnr_assuming(LEVELS // 2) < truth - 0.1
     assumed = stages.assumptions(LEVELS)
-    assert assumed[0] == LEVELS // 4 and assumed[-1] == 4 * LEVELS and LEVELS in assumed
-    assert stages.assumptions(40)[0] == 16 and stages.assumptions(400)[-1] == 512
+    assert assumed[0] == 16 and assumed[-1] == 4 * LEVELS and LEVELS in assumed
+    assert stages.assumptions(400)[0] == 100 and stages.assumptions(400)[-1] == 512
 
 
 def test_attention_is_a_distribution_within_a_window(opened):
