@@ -260,7 +260,7 @@ def ray_overhead(count: int = 2000) -> dict[str, float]:
     except ImportError:
         return {}
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
-    nothing: Any = ray.remote(num_cpus=1, max_retries=0)(int)
+    nothing: Any = ray.remote(num_cpus=1, max_retries=0)(lambda: 0)
     ray.get(nothing.remote())
     began = time.perf_counter()
     waiting: list[Any] = []
