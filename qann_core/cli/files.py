@@ -83,8 +83,8 @@ def _add_decompress(commands: argparse._SubParsersAction[argparse.ArgumentParser
     parser = commands.add_parser(
         "decompress",
         help=".qann files to images",
-        description="Decodes pictures up to the format's 64 binary megapixels, tile by tile: in "
-        "up to 4 GB of memory, and 1.5 GB for 12 megapixels.",
+        description="Decodes pictures up to the format's 64 binary megapixels, tile by tile; "
+        "12 megapixels take 1.5 GB of memory.",
     )
     parser.add_argument("source", help="a .qann file; - for standard input; or a folder")
     parser.add_argument(
