@@ -17,7 +17,8 @@ def has_native_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware.
 
     A processor without it emulates bfloat16, about ten times slower than float32.
-    ``ONEDNN_MAX_CPU_ISA``, which keeps the library from newer instructions, is respected.
+    ``ONEDNN_MAX_CPU_ISA`` and ``ATEN_CPU_CAPABILITY``, which keep the libraries from newer
+    instructions, are respected; some of ATen's bfloat16 operations are refused without AVX-512.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -25,6 +26,7 @@ def has_native_bfloat16(device: torch.device) -> bool:
         return False
     allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
     limited = not any(word in allowed for word in ("DEFAULT", "ALL", "BF16", "AMX", "AVX10"))
+    limited |= os.environ.get("ATEN_CPU_CAPABILITY", "").lower() in ("default", "avx2")
     capabilities = torch.cpu.get_capabilities()
     return not limited and any(capabilities.get(name, False) for name in _NATIVE)
 

@@ -55,13 +55,18 @@ def _in_both(codec, quantized, monkeypatch: pytest.MonkeyPatch) -> list[np.ndarr
     return pictures
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("ONEDNN_MAX_CPU_ISA", "AVX2"), ("ATEN_CPU_CAPABILITY", "default")]
+)
 def test_no_emulated_bfloat16_where_the_instructions_are_limited(
-    monkeypatch: pytest.MonkeyPatch,
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setenv(variable, value)
     with precision.decoding_precision(256):
         assert not torch.is_autocast_enabled("cpu")
-    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
+    monkeypatch.delenv(variable)
     with precision.decoding_precision(256):
         assert torch.is_autocast_enabled("cpu")
