@@ -42,7 +42,7 @@ from .quantization import (
     quantize,
 )
 from .restoration import QannUNet
-from .samples import centred, rounded
+from .samples import centred, pixels_of, rounded
 from .shapes import BLOCK, padded_size
 from .tiling import Box, cut, in_tiles, tiles
 from .vae import VAE, WaveletVAE
@@ -287,7 +287,7 @@ class Codec:
             return (rounded(self.vae.synthesis(tile)),)
 
         (image,) = in_tiles(painted, rows, columns, self.vae.tile)
-        return np.ascontiguousarray(image[0, :, :height, :width].permute(1, 2, 0).cpu().numpy())
+        return pixels_of(image[0, :, :height, :width])
 
     def _padded(self, height: int, width: int) -> tuple[int, int]:
         return padded_size(height, width, self.vae.block)

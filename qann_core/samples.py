@@ -12,8 +12,8 @@ def centred(images: np.ndarray) -> Tensor:
 
 
 def pixels_of(image: Tensor) -> np.ndarray:
-    """Centred float (3, H, W) -> uint8 (H, W, 3), rounded and clipped."""
-    return np.ascontiguousarray(rounded(image).permute(1, 2, 0).cpu().numpy())
+    """Samples (3, H, W) on any device -> an image (H, W, 3) of the same type."""
+    return np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy())
 
 
 def rounded(image: Tensor) -> Tensor:

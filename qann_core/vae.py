@@ -27,7 +27,6 @@ _BAND_CHANNELS = (3, 9, 9, 9, 9)
 _BAND_LEVELS = (3, 3, 2, 1, 0)
 _BAND_SCALES = (400.0, 64.0, 64.0, 64.0, 64.0)
 _RESIDUAL_LIMIT = 32.0
-_DETAIL_LEVELS = WAVELET_LEVELS
 
 
 class VAE(Protocol):
@@ -109,20 +108,20 @@ class BandCompanding(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         # One-dimensional, so that the optimizer does not take them for matrices.
-        gain = torch.tensor([1.0, 0.82, 0.82]).repeat(_DETAIL_LEVELS * 3)  # Y, C1, C2
-        bend = torch.full((_DETAIL_LEVELS * 9,), 0.05 / self.LARGEST_BEND)
+        gain = torch.tensor([1.0, 0.82, 0.82]).repeat(WAVELET_LEVELS * 3)  # Y, C1, C2
+        bend = torch.full((WAVELET_LEVELS * 9,), 0.05 / self.LARGEST_BEND)
         self.log_gain = nn.Parameter(gain.log())
         self.bend_logit = nn.Parameter(bend.logit())
 
     @property
     def gain(self) -> Tensor:
         """g, (levels coarse to fine, 9): the channels of ``wavelet``'s details."""
-        return self.log_gain.exp().view(_DETAIL_LEVELS, 9)
+        return self.log_gain.exp().view(WAVELET_LEVELS, 9)
 
     @property
     def exponent(self) -> Tensor:
         """a, of the same shape, from 0.4 to 1."""
-        return (1 - self.LARGEST_BEND * self.bend_logit.sigmoid()).view(_DETAIL_LEVELS, 9)
+        return (1 - self.LARGEST_BEND * self.bend_logit.sigmoid()).view(WAVELET_LEVELS, 9)
 
     def compress(self, pyramid: Pyramid) -> Pyramid:
         """Coefficients x to latents y."""
