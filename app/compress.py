@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qann_core import QannError
-from qann_core.bisection import bisect
-from qann_core.evaluation.peers import PeerResult, at_bytes, bytes_at_psnr, peer_by_name
+from qann_core.evaluation.peers import peer_by_name
 from qann_core.metrics import bits_per_pixel, psnr, ssim, ssimulacra2
 
 from .choice import Choice, codec_of, pack, slider_range
 from .cores import shares
+from .matching import PeerResult, at_bytes, bytes_at_psnr, finest
 from .photos import Photo
 from .pictures import closer_look, lossless_bytes
 
@@ -199,11 +199,8 @@ def levels_at_bytes(photo: Photo, n_bytes: float, choice: Choice) -> tuple[int, 
     """
     codec, latents = codec_of(choice.model), photo.latents(choice.model)
     low, high = slider_range(choice.model)
-    files: dict[int, bytes] = {}
 
-    def fits(levels: int) -> bool:
-        files[levels] = pack(codec.quantize(latents, levels), choice)
-        return len(files[levels]) <= n_bytes
+    def packed(levels: int) -> bytes:
+        return pack(codec.quantize(latents, levels), choice)
 
-    levels = bisect(fits, low, high + 1)[0] if fits(low) else low
-    return levels, files[levels]
+    return finest(range(low, high + 1), n_bytes, packed, len)

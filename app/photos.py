@@ -17,10 +17,11 @@ from PIL import Image
 
 from qann_core import read_image
 from qann_core.codec import Latents
-from qann_core.evaluation.peers import Measured, available_peers
+from qann_core.evaluation.peers import available_peers
 from qann_core.evaluation.points import Point
 
 from .choice import DEFAULT_CHOICE, DEFAULT_MODEL, Choice, codec_of
+from .matching import Measured
 
 MAX_MEGAPIXELS = 12
 """Largest picture that endpoints and files may have."""

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from app.matching import at_bytes
 from qann_core import Codec, read_image
-from qann_core.evaluation.peers import at_bytes, peer_by_name
+from qann_core.evaluation.peers import peer_by_name
 from qann_core.metrics import ssimulacra2
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples"

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from qann_core.evaluation.peers import PeerResult
-
 from ..compress import SQUARED_ERROR, Draft, Result, peer_at_same_bytes
 from ..examples import credit_of
 from ..markup import decibels, size_text
+from ..matching import PeerResult
 from ..photos import Photo
 from ..pictures import lossless_bytes
 from . import cards

@@ -10,7 +10,7 @@ from qann_core import Codec
 from qann_core.codec import Latents
 from qann_core.evaluation.peers import Peer, available_peers
 from qann_core.evaluation.points import QUANTIZED, RESTORED, Point
-from qann_core.evaluation.quantizers import quantizers
+from qann_core.evaluation.quantizers import OTHER_QUANTIZERS
 from qann_core.evaluation.sweeps import (
     ASSUMED,
     sweep_assumed,
@@ -48,7 +48,7 @@ def settings_by_codec(family: str, choice: Choice = DEFAULT_CHOICE) -> dict[str,
         return curves | {peer.name: tuple(peer.sweep) for peer in shown_peers()}
     if not _has_pyramid(codec):
         return curves
-    others = {quantizer.name: quantizer.settings for quantizer in quantizers()}
+    others = {quantizer.name: quantizer.settings for quantizer in OTHER_QUANTIZERS}
     return curves | others | dict.fromkeys(ASSUMED, levels)
 
 
@@ -95,7 +95,7 @@ def _sweeps(
         yield sweep_peer(peer, pixels, missing.get(peer.name, ()), MEASURED)
     if not _has_pyramid(codec):
         return
-    for quantizer in quantizers():
+    for quantizer in OTHER_QUANTIZERS:
         settings = missing.get(quantizer.name, ())
         yield sweep_quantizer(quantizer, codec, latents, pixels, settings, MEASURED)
     yield sweep_assumed(codec, latents, pixels, missing.get(ASSUMED[-1], ()), MEASURED)

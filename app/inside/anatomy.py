@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from qann_core.bitstream import HEADER_BYTES
 from qann_core.codec import Latents
 from qann_core.coding.brotli_coder import BrotliCoder
 from qann_core.evaluation.points import kind_label
-from qann_core.evaluation.quantizers import at_bytes, quantizers
+from qann_core.evaluation.quantizers import OTHER_QUANTIZERS
 from qann_core.metrics import psnr, ssim
 from qann_core.quantization import QuantizedLatents, step_for_levels
 from qann_core.shapes import pyramid_shapes
@@ -28,6 +28,7 @@ from qann_core.wavelet import Pyramid
 
 from ..choice import codec_of
 from ..compress import Result
+from ..matching import finest
 from ..session import Photo, Visit
 from .subbands import SUBBANDS, Subband
 
@@ -158,8 +159,9 @@ class Anatomy:
             ("Uniform", len(self.data), self.picture_quantized),
             ("Uniform + QANN", len(self.data), self.picture_restored),
         ]
-        for quantizer in quantizers():
-            reduced = at_bytes(quantizer, self.latents.pyramid, len(self.data))
+        for quantizer in OTHER_QUANTIZERS:
+            reduce = partial(quantizer.reduce, self.latents.pyramid)
+            _, reduced = finest(quantizer.allowed, len(self.data), reduce, lambda r: r.n_bytes)
             label = kind_label(quantizer.name)
             found.append((label, reduced.n_bytes, self.paint(reduced.pyramid)))
         return tuple(

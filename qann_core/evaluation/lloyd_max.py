@@ -2,7 +2,7 @@
 
 The squared error is least when every threshold lies midway between two levels and every level is
 the centroid of its cell. For log-concave densities, as here, one quantizer alone meets both
-(Trushkin 1982). It is found by Newton's method on the thresholds.
+(Trushkin 1982).
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from scipy.optimize import root
 from scipy.special import ndtr, ndtri
 
 from ..errors import ParameterError
-
-_ROUNDS = 100
-_TOLERANCE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -25,38 +23,30 @@ class Density:
     """A symmetric density of variance one, by what a quantizer needs of its right half.
 
     Attributes:
-        value: f(x) for x >= 0.
-        tail: the mass beyond x.
+        tail: the mass beyond x >= 0.
         tail_moment: the integral of u f(u) beyond x.
         spread: where a share p of many optimal levels lies below, on the right half: quantiles of
             the cube root of f (Panter and Dite 1951).
     """
 
     name: str
-    value: Callable[[np.ndarray], np.ndarray]
     tail: Callable[[np.ndarray], np.ndarray]
     tail_moment: Callable[[np.ndarray], np.ndarray]
     spread: Callable[[np.ndarray], np.ndarray]
-
-
-def _gauss(x: np.ndarray) -> np.ndarray:
-    return np.asarray(np.exp(-x * x / 2) / np.sqrt(2 * np.pi))
 
 
 _B = 0.5**0.5  # the scale at which a Laplace density has variance one
 
 LAPLACE = Density(
     "Laplace",
-    value=lambda x: np.exp(-x / _B) / (2 * _B),
     tail=lambda x: np.exp(-x / _B) / 2,
     tail_moment=lambda x: np.exp(-x / _B) * (x + _B) / 2,
     spread=lambda p: -3 * _B * np.log1p(-p),
 )
 GAUSS = Density(
     "Gauss",
-    value=_gauss,
     tail=lambda x: ndtr(-x),
-    tail_moment=_gauss,
+    tail_moment=lambda x: np.exp(-x * x / 2) / np.sqrt(2 * np.pi),
     spread=lambda p: 3**0.5 * ndtri((1 + p) / 2),
 )
 
@@ -94,26 +84,23 @@ def lloyd_max(density: Density, levels: int) -> LloydMax:
         raise ParameterError(f"A quantizer needs at least one level, not {levels}.")
     odd, count = levels % 2, (levels - 1) // 2
     thresholds = density.spread((np.arange(count) + (1 if odd else 2) / 2) / (levels / 2))
-    for _ in range(_ROUNDS):
-        error, slope = _midway_error(density, thresholds, odd)
-        change = np.linalg.solve(slope, error)
-        # A full Newton step may jump over a neighbour; half of it again and again does not.
-        while np.any(np.diff(thresholds - change, prepend=0.0) <= 0):
-            change /= 2
-        thresholds = thresholds - change
-        if np.abs(change).max(initial=0.0) < _TOLERANCE:
-            break
-    right, mass, _ = _centroids(density, thresholds, odd)
+
+    def off_middle(edges: np.ndarray) -> np.ndarray:
+        """How far each threshold is from the middle of its two levels."""
+        centroids, _ = _centroids(density, edges, odd)
+        return np.asarray(edges - (centroids[:-1] + centroids[1:]) / 2)
+
+    if count:  # a threshold moves its two neighbours alone: the Jacobian has three diagonals
+        thresholds = root(off_middle, thresholds, options={"band": (1, 1)}).x
+    right, mass = _centroids(density, thresholds, odd)
     values = np.concatenate((-right[odd:][::-1], right))
     inner = np.zeros(1 - odd if levels > 1 else 0)
     everything = np.concatenate((-thresholds[::-1], inner, thresholds))
     return LloydMax(values, everything, float(1 - 2 * (mass * right**2).sum()))
 
 
-def _centroids(
-    density: Density, thresholds: np.ndarray, odd: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each cell on the right: centroid, mass, and its edges including 0 and infinity.
+def _centroids(density: Density, thresholds: np.ndarray, odd: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each cell on the right: centroid and mass.
 
     With an odd number of levels the first cell is half of the middle one, whose centroid is 0.
     """
@@ -125,21 +112,4 @@ def _centroids(
     centroids = moment / mass
     if odd:
         centroids[0] = 0.0
-    return centroids, mass, edges
-
-
-def _midway_error(
-    density: Density, thresholds: np.ndarray, odd: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """How far each threshold is from the middle of its two levels, and the Jacobian of that."""
-    centroids, mass, edges = _centroids(density, thresholds, odd)
-    error = thresholds - (centroids[:-1] + centroids[1:]) / 2
-    at_edge = density.value(edges)
-    by_lower = at_edge * (centroids - edges) / mass  # of a centroid by its cell's lower edge
-    by_upper = at_edge[1:] * (edges[1:] - centroids[:-1]) / mass[:-1]
-    if odd:
-        by_upper[:1] = 0.0
-    slope = np.eye(len(thresholds))
-    slope -= np.diag((by_upper + by_lower[1:]) / 2)
-    slope -= np.diag(by_lower[1:-1] / 2, -1) + np.diag(by_upper[1:] / 2, 1)
-    return error, slope
+    return centroids, mass

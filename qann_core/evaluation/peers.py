@@ -22,9 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFile, features
 
-from ..bisection import bisect
 from ..errors import ImageError, ParameterError
-from ..metrics import psnr
 
 Shape = tuple[int, ...]
 
@@ -85,27 +83,6 @@ class Peer:
         """The bytes of a file that ``encode`` made, to uint8 (H, W, 3)."""
         with Image.open(io.BytesIO(data), formats=[self.image_format]) as image:
             return np.array(image.convert("RGB"))
-
-
-@dataclass(frozen=True)
-class PeerResult:
-    """What a peer made of an image at the quality that a search chose.
-
-    Attributes:
-        name: the peer's name.
-        quality: the integer quality chosen.
-        data: the file's bytes.
-        pixels: the decoded image, uint8 (H, W, 3).
-        psnr: against the original, in dB.
-        met: whether the target was met; if not, this is the nearest the peer can get.
-    """
-
-    name: str
-    quality: int
-    data: bytes
-    pixels: np.ndarray
-    psnr: float
-    met: bool
 
 
 def _saved(pixels: np.ndarray, image_format: str, options: dict[str, Any]) -> bytes:
@@ -205,73 +182,3 @@ def peer_by_name(name: str) -> Peer:
             return peer
     known = ", ".join(peer.name for peer in available_peers())
     raise ParameterError(f"There is no codec {name!r} to compare with; choose from {known}.")
-
-
-def at_bytes(peer: Peer, pixels: np.ndarray, target_bytes: int) -> PeerResult:
-    """The best quality whose file is at most ``target_bytes`` long, by bisection.
-
-    When even the smallest file is longer, that file, with ``met`` false.
-    """
-    files: dict[int, bytes] = {}
-
-    def fits(quality: int) -> bool:
-        files[quality] = peer.encode(pixels, quality)
-        return len(files[quality]) <= target_bytes
-
-    if not fits(peer.min_quality):
-        quality, met = peer.min_quality, False
-    else:
-        quality, _ = bisect(fits, peer.min_quality, peer.max_quality + 1)
-        met = True
-    decoded = peer.decode(files[quality])
-    return PeerResult(peer.name, quality, files[quality], decoded, psnr(pixels, decoded), met)
-
-
-Measured = dict[int, tuple[int, float]]
-"""What a peer made of one image: quality -> (length of the file in bytes, PSNR in dB)."""
-
-
-def bytes_at_psnr(
-    peer: Peer, pixels: np.ndarray, target_psnr: float, measured: Measured | None = None
-) -> float | None:
-    """The file length, in bytes, at exactly ``target_psnr`` (in dB).
-
-    Interpolated between the two neighbouring qualities, the logarithm of the length being linear
-    in dB. None when the PSNR is out of the peer's reach, above or below.
-
-    Args:
-        measured: what earlier searches for the same image have found; it is used and added to.
-    """
-    measured = {} if measured is None else measured
-    below, above = _around_psnr(peer, pixels, target_psnr, measured)
-    longer, reached = measured[above]
-    if reached < target_psnr or (below is None and reached > target_psnr):
-        return None
-    if below is None or math.isinf(reached):
-        return float(longer)
-    shorter, short_of = measured[below]
-    return shorter * math.pow(longer / shorter, (target_psnr - short_of) / (reached - short_of))
-
-
-def _around_psnr(
-    peer: Peer, pixels: np.ndarray, target_psnr: float, measured: Measured
-) -> tuple[int | None, int]:
-    """Neighbouring qualities, both in ``measured``: the last below the target, the first that
-    reaches it.
-
-    The first is None when the lowest quality reaches the target already; the second is the
-    highest quality when none does.
-    """
-
-    def falls_short(quality: int) -> bool:
-        if quality not in measured:
-            data = peer.encode(pixels, quality)
-            measured[quality] = len(data), psnr(pixels, peer.decode(data))
-        return measured[quality][1] < target_psnr
-
-    if not falls_short(peer.min_quality):
-        return None, peer.min_quality
-    high = min((q for q in measured if not falls_short(q)), default=peer.max_quality + 1)
-    low = max(q for q in measured if q < high)
-    below, above = bisect(falls_short, low, high)
-    return below, min(above, peer.max_quality)

@@ -1,6 +1,6 @@
-"""Learning the codebooks of residual quantization (``evaluation.rq``) by k-means.
+"""Learns the codebooks of residual quantization (``evaluation.quantizers``) by k-means.
 
-    python -m qann_core.training.codebooks PHOTOS... [--out FOLDER] [--model NAME] [--exclude FILE]
+    python benchmarks/rq_codebooks.py PHOTOS... [--out FOLDER] [--model NAME] [--exclude FILE]
 
 A few minutes on one core. Run it again whenever the encoder's weights change.
 """
@@ -18,9 +18,8 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor
 from tqdm import tqdm
 
-from ..codec import Codec, Latents
-from ..errors import QannError
-from ..evaluation.rq import (
+from qann_core import Codec, Latents, QannError
+from qann_core.evaluation.quantizers import (
     BLOCKS,
     CODEBOOKS_FILE,
     CODES,
@@ -29,9 +28,9 @@ from ..evaluation.rq import (
     nearest_codes,
     to_vectors,
 )
-from ..files import find_images, listed_paths
-from ..models import models_folder
-from .data import load_photos
+from qann_core.files import find_images, listed_paths
+from qann_core.models import models_folder
+from qann_core.training.data import load_photos
 
 PHOTOS = 240
 """Photos drawn from those given; more does not lower the error that these codebooks leave."""
