@@ -15,16 +15,14 @@
 
 Numbers are unsigned and little-endian.
 
-The shapes of the latents are not stored: they follow from the image's size and the model. Files of
-the comparators have the same header under another magic, with identifiers and settings of their
-own. Nothing here imports torch before latents are really built, so that reading a header is quick.
+The shapes of the latents are not stored: they follow from the image's size and the model. Nothing
+here imports torch before latents are really built, so that reading a header is quick.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -110,9 +108,11 @@ def pack(
     _check_latents(latents, band_shapes)
     chosen = coder_for_model(coder, latents.model_id, prior)
     payload = chosen.encode(latents.bands, latents.levels)
-    size = latents.width, latents.height
-    return sealed(MAGIC, Fields(chosen.id, latents.model_id, latents.levels, *size, len(payload)),
-                  payload)  # fmt: skip
+    head = _FIELDS.pack(
+        MAGIC, VERSION, chosen.id, bytes.fromhex(latents.model_id), latents.levels,
+        latents.width, latents.height, len(payload),
+    )  # fmt: skip
+    return head + _CHECKSUM.pack(metadata_chunk.checksum(head, payload)) + payload
 
 
 def unpack(
@@ -135,7 +135,10 @@ def unpack(
             or needs a newer version.
     """
     header = read_header(data, max_pixels)
-    payload = opened(metadata_chunk.detach(bytes(data))[0])
+    plain, _ = metadata_chunk.detach(bytes(data))
+    payload = plain[HEADER_BYTES:]
+    (stored,) = _CHECKSUM.unpack_from(plain, _FIELDS.size)
+    metadata_chunk.check_checksum(stored, plain[: _FIELDS.size], payload)
     coder = coder_for_model(header.coder, header.model_id, prior)
     shapes = band_shapes(header.height, header.width)
     bands = coder.decode(payload, shapes, header.levels)
@@ -166,22 +169,34 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Header:
     if not isinstance(max_pixels, (int, float)) or max_pixels != max_pixels:
         raise ParameterError(f"max_pixels is {max_pixels}; it must be a number.")
     plain, _ = metadata_chunk.detach(bytes(data))
-    fields = read_fields(plain, MAGIC, ".qann file")
-    name = coder_name(fields.identifier)
-    _check_levels(fields.setting, BitstreamError)
-    check_size(fields.width, fields.height, BitstreamError)
-    if fields.width * fields.height > max_pixels:
+    if plain[: len(MAGIC)] != MAGIC[: len(plain)] or not plain:
         raise BitstreamError(
-            f"The file holds an image of {fields.width} x {fields.height} pixels; at most "
-            f"{max_pixels} pixels are decoded unless max_pixels allows more."
+            f"This is not a .qann file: it starts with {plain[:4]!r} instead of {MAGIC!r}."
         )
-    check_length(fields.payload_bytes, len(plain) - HEADER_BYTES)
-    metadata_bytes = len(data) - len(plain)
-    version = metadata_chunk.VERSION if metadata_bytes else VERSION
+    if len(plain) < HEADER_BYTES:
+        raise BitstreamError(
+            f"The file is cut short: it has {len(plain)} bytes and the header alone needs "
+            f"{HEADER_BYTES}."
+        )
+    _, version, coder, model, levels, width, height, payload = _FIELDS.unpack_from(plain)
+    if version != VERSION:
+        raise BitstreamError(
+            f"The file has container version {version}; this program reads versions 1 and 2."
+        )
+    name = coder_name(coder)
+    _check_levels(levels, BitstreamError)
+    _check_size(width, height, BitstreamError)
+    if width * height > max_pixels:
+        raise BitstreamError(
+            f"The file holds an image of {width} x {height} pixels; at most {max_pixels} pixels "
+            "are decoded unless max_pixels allows more."
+        )
+    _check_length(payload, len(plain) - HEADER_BYTES)
+    metadata = len(data) - len(plain)
+    version = metadata_chunk.VERSION if metadata else VERSION
     return Header(
-        version, fields.width, fields.height, fields.setting, fields.identifier, name,
-        fields.model_id, fields.payload_bytes, len(data), metadata_bytes,
-    )  # fmt: skip
+        version, width, height, levels, coder, name, model.hex(), payload, len(data), metadata
+    )
 
 
 def _check_levels(levels: int, error: type[BitstreamError] | type[ParameterError]) -> None:
@@ -192,8 +207,11 @@ def _check_levels(levels: int, error: type[BitstreamError] | type[ParameterError
 def _check_latents(latents: QuantizedLatents, band_shapes: BandShapes) -> None:
     """Raises ParameterError for latents that the container could not give back."""
     _check_levels(latents.levels, ParameterError)
-    check_size(latents.width, latents.height, ParameterError)
-    check_model_id(latents.model_id)
+    _check_size(latents.width, latents.height, ParameterError)
+    if not re.fullmatch(r"[0-9a-f]{8}", latents.model_id):
+        raise ParameterError(
+            f"The model id is {latents.model_id!r}; it must be 8 lower-case hexadecimal digits."
+        )
     shapes = tuple(band.shape for band in latents.bands)
     wanted = band_shapes(latents.height, latents.width)
     if shapes != wanted:
@@ -207,68 +225,9 @@ def _check_latents(latents: QuantizedLatents, band_shapes: BandShapes) -> None:
             )
 
 
-@dataclass(frozen=True)
-class Fields:
-    """The fields between magic and checksum; see the table above."""
-
-    identifier: int
-    model_id: str
-    setting: int
-    width: int
-    height: int
-    payload_bytes: int
-
-
-def sealed(magic: bytes, fields: Fields, payload: bytes) -> bytes:
-    """The whole file; model id and size must be those that the checks below let pass."""
-    model = bytes.fromhex(fields.model_id)
-    head = _FIELDS.pack(
-        magic, VERSION, fields.identifier, model, fields.setting,
-        fields.width, fields.height, fields.payload_bytes,
-    )  # fmt: skip
-    return head + _CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(head))) + payload
-
-
-def read_fields(data: bytes, magic: bytes, kind: str) -> Fields:
-    """The fields of a file with this magic; the ``kind`` of file is named where it is another.
-
-    Raises:
-        BitstreamError: for another magic or version, or a header that is cut short.
-    """
-    if data[: len(magic)] != magic[: len(data)] or not data:
-        raise BitstreamError(
-            f"This is not a {kind}: it starts with {data[:4]!r} instead of {magic!r}."
-        )
-    if len(data) < HEADER_BYTES:
-        raise BitstreamError(
-            f"The file is cut short: it has {len(data)} bytes and the header alone needs "
-            f"{HEADER_BYTES}."
-        )
-    _, version, identifier, model, setting, width, height, length = _FIELDS.unpack_from(data)
-    if version != VERSION:
-        raise BitstreamError(
-            f"The file has container version {version}; this program reads versions 1 and 2."
-        )
-    return Fields(identifier, model.hex(), setting, width, height, length)
-
-
-def opened(data: bytes) -> bytes:
-    """The payload of a file whose fields were read.
-
-    Raises:
-        BitstreamError: when the checksum is not that of the file.
-    """
-    payload = memoryview(data)[HEADER_BYTES:]
-    (stored,) = _CHECKSUM.unpack_from(data, _FIELDS.size)
-    actual = zlib.crc32(payload, zlib.crc32(data[: _FIELDS.size]))
-    if stored != actual:
-        raise BitstreamError(
-            f"The file is damaged: its checksum is {actual:08x} and should be {stored:08x}."
-        )
-    return bytes(payload)
-
-
-def check_size(width: int, height: int, error: type[BitstreamError] | type[ParameterError]) -> None:
+def _check_size(
+    width: int, height: int, error: type[BitstreamError] | type[ParameterError]
+) -> None:
     """Raises ``error`` where the image's size, in pixels, is outside the format's limits."""
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width * height <= MAX_PIXELS):
         raise error(
@@ -277,7 +236,7 @@ def check_size(width: int, height: int, error: type[BitstreamError] | type[Param
         )
 
 
-def check_length(claimed: int, present: int) -> None:
+def _check_length(claimed: int, present: int) -> None:
     """Raises BitstreamError where a payload is not as long as its header says, or is too long."""
     if claimed > MAX_PAYLOAD:
         raise BitstreamError(
@@ -290,12 +249,4 @@ def check_length(claimed: int, present: int) -> None:
     if present > claimed:
         raise BitstreamError(
             f"The file has {present - claimed} bytes too many after its payload of {claimed}."
-        )
-
-
-def check_model_id(model_id: str) -> None:
-    """Raises ParameterError for anything but 8 lower-case hexadecimal digits."""
-    if not re.fullmatch(r"[0-9a-f]{8}", model_id):
-        raise ParameterError(
-            f"The model id is {model_id!r}; it must be 8 lower-case hexadecimal digits."
         )

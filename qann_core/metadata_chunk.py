@@ -78,19 +78,25 @@ def detach(data: bytes) -> tuple[bytes, Kept]:
             f"The file has {len(data)} bytes; with its metadata it should have "
             f"{first + exif + xmp}."
         )
-    actual = _checksum(data[:_CHECKSUM_AT], data[_HEADER_BYTES:])
-    if stored != actual:
-        raise BitstreamError(
-            f"The file is damaged: its checksum is {actual:08x} and should be {stored:08x}."
-        )
+    check_checksum(stored, data[:_CHECKSUM_AT], data[_HEADER_BYTES:])
     plain = _with_version(1, data[:_HEADER_BYTES], data[_HEADER_BYTES:start])
     return plain, Kept(data[first : first + exif], data[first + exif :])
 
 
 def _with_version(version: int, header: bytes, rest: bytes) -> bytes:
     fields = header[:_VERSION_AT] + bytes([version]) + header[_VERSION_AT + 1 : _CHECKSUM_AT]
-    return fields + struct.pack("<I", _checksum(fields, rest)) + rest
+    return fields + struct.pack("<I", checksum(fields, rest)) + rest
 
 
-def _checksum(fields: bytes, rest: bytes) -> int:
+def checksum(fields: bytes, rest: bytes) -> int:
+    """CRC-32 of the header's other fields and of all that follows the header."""
     return zlib.crc32(rest, zlib.crc32(fields))
+
+
+def check_checksum(stored: int, fields: bytes, rest: bytes) -> None:
+    """Raises BitstreamError where a file's checksum is not the one stored in it."""
+    actual = checksum(fields, rest)
+    if stored != actual:
+        raise BitstreamError(
+            f"The file is damaged: its checksum is {actual:08x} and should be {stored:08x}."
+        )
