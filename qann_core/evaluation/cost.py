@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..images import read_image
+from .peers import peer_by_name
+from .points import RESTORED, Curve
 from .runner import limit_threads
-from .subjects import ModelSubject, Subject, codec_of
+from .subjects import Subject, codec_of
 
 if TYPE_CHECKING:
     from ..codec import Codec
@@ -89,13 +91,38 @@ def costs(
     return found
 
 
+Coding = tuple[Callable[[np.ndarray, int], bytes], Callable[[bytes], np.ndarray]]
+"""Pixels and a setting to a file, and a file to pixels: what costs time and memory."""
+
+
+def _codings(subject: Subject) -> dict[Curve, Coding]:
+    """By curve, how a subject's files are made and opened; only of peers and restored curves."""
+    if not subject.model:
+        return {
+            curve: (peer.encode, peer.decode)
+            for curve in subject.identities
+            for peer in [peer_by_name(curve.codec)]
+        }
+    curves = [curve for curve in subject.identities if curve.variant == RESTORED]
+    codec = codec_of(subject.model) if curves else None
+
+    def coding(curve: Curve) -> Coding:
+        assert codec is not None
+        return (
+            lambda pixels, n: codec.pack(codec.encode(pixels), n, curve.coder, curve.effort),
+            lambda data: codec.decode(codec.unpack(data)),
+        )
+
+    return {curve: coding(curve) for curve in curves}
+
+
 def _measure(
     subject: Subject, settings: Mapping[str, Mapping[str, Any]], images: Sequence[Path]
 ) -> list[Cost]:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     found = []
-    for curve, (encode, decode) in subject.codings().items():
+    for curve, (encode, decode) in _codings(subject).items():
         if curve.name not in settings:
             continue
         setting = settings[curve.name]["setting"]
@@ -113,9 +140,7 @@ def _measure(
                 decoding += ended - encoded
                 pixels_done += pixels.shape[0] * pixels.shape[1]
         seconds = (1e6 * encoding / pixels_done, 1e6 * decoding / pixels_done)
-        macs = None
-        if isinstance(subject, ModelSubject):
-            macs = sum(kilo_macs(codec_of(subject.model)).values())
+        macs = sum(kilo_macs(codec_of(subject.model)).values()) if subject.model else None
         bpp = settings[curve.name]["bpp"]
         found.append(Cost(curve.name, setting, bpp, *seconds, idle, peak_megabytes(), macs))
     return found

@@ -92,15 +92,17 @@ def evaluate(
     if workers < 1:
         raise ParameterError(f"The number of workers is {workers}; it must be at least 1.")
     digests, left_out = _digests(images)
-    known = {s.name: read_points(_file(store, s), s.identities) for s in subjects}
-    by_digest = {digest: name for name, digest in reversed(digests.items())}
-    pictures = [(name, digest) for digest, name in reversed(by_digest.items())]  # each once
+    known: dict[Key, Point] = {}
+    for subject in subjects:
+        known |= read_points(_file(store, subject), subject.identities)
+    pictures: dict[str, str] = {}  # by digest, each once
+    for name, digest in digests.items():
+        pictures.setdefault(digest, name)
     tasks = [
         task
         for subject in subjects
-        for name, digest in pictures
-        if measure
-        and (task := _missing(subject, name, digest, images[name], measures, known[subject.name]))
+        for digest, name in pictures.items()
+        if measure and (task := _missing(subject, name, digest, images[name], measures, known))
     ]
     total = len(subjects) * len(pictures)
     done = total - len(tasks)
@@ -108,22 +110,20 @@ def evaluate(
         if isinstance(result, str):
             left_out.append(LeftOut(task.image, task.subject.name, result))
         else:
-            have = known[task.subject.name]
             keys = [(task.digest, point.curve, point.setting) for point in result]
-            have.update(
-                (key, replace(point, values={**have[key].values, **point.values}))
-                if key in have else (key, point)
-                for key, point in zip(keys, result, strict=True)
-            )  # fmt: skip
+            for key, point in zip(keys, result, strict=True):
+                earlier = known[key].values if key in known else {}
+                known[key] = replace(point, values={**earlier, **point.values})
             file = _file(store, task.subject)
-            append_points(file, task.digest, task.subject.identities, [have[key] for key in keys])
+            append_points(file, task.digest, task.subject.identities, [known[key] for key in keys])
         done += 1
         progress(done, total, task.subject.name)
+    curves = [(curve, n) for s in subjects for curve in s.identities for n in s.settings]
     points = {
         name: [
-            point
-            for point in _points(digest, subjects, known)
-            if set(measures) <= set(point.values)
+            found
+            for curve, setting in curves
+            if (found := known.get((digest, curve, setting))) and set(measures) <= set(found.values)
         ]
         for name, digest in digests.items()
     }
@@ -177,25 +177,14 @@ def _missing(
     return _Task(subject, name, digest, path, tuple(dict.fromkeys(settings)), wanted)
 
 
-def _points(
-    digest: str, subjects: Sequence[Subject], known: Mapping[str, dict[Key, Point]]
-) -> list[Point]:
-    keys = (
-        (subject.name, (digest, curve, setting))
-        for subject in subjects
-        for curve in subject.identities
-        for setting in subject.settings
-    )
-    return [known[name][key] for name, key in keys if key in known[name]]
-
-
 def _results(tasks: Sequence[_Task], workers: int) -> Iterator[tuple[_Task, list[Point] | str]]:
     """What each task gave, or why it failed, as they finish."""
+    work = _Work(max(1, cores() // workers))
     if workers == 1:
         for task in tasks:
-            yield task, _measure(task)
+            yield task, work(task)
         return
-    pool = LocalPool(_Work(max(1, cores() // workers)), workers)
+    pool = LocalPool(work, workers)
     try:
         for task, outcome in results(pool, tasks):
             yield task, outcome.sentence if isinstance(outcome, Lost) else outcome
@@ -213,15 +202,11 @@ class _Work:
         limit_threads(self.threads)
 
     def __call__(self, task: _Task) -> list[Point] | str:
-        return _measure(task)
-
-
-def _measure(task: _Task) -> list[Point] | str:
-    """The points that a task asks for, or why there are none."""
-    try:
-        pixels = read_image(task.path).pixels
-        return list(task.subject.points(pixels, task.settings, task.measures))
-    except QannError as error:
-        return str(error)
-    except Exception as error:  # whatever a codec's library raises costs one image, not the run
-        return one_line(f"{type(error).__name__}: {error}")
+        """The points that a task asks for, or why there are none."""
+        try:
+            pixels = read_image(task.path).pixels
+            return list(task.subject.points(pixels, task.settings, task.measures))
+        except QannError as error:
+            return str(error)
+        except Exception as error:  # whatever a codec's library raises costs one image, not the run
+            return one_line(f"{type(error).__name__}: {error}")

@@ -1,7 +1,7 @@
 """What an evaluation compares: a subject makes the points of one or several curves of an image.
 
 Subjects are small and can be sent to another process, which loads the codec when it first needs
-it. To compare another codec, add a class with the fields and methods of ``Subject``.
+it. To compare another codec, add a function that makes its ``Subject``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,219 +25,129 @@ from ..models import (
     prior_folder,
     resolve_folder,
 )
-from .peers import Peer, peer_by_name
+from .peers import peer_by_name
 from .points import QANN, QUANTIZED, RESTORED, Curve, Point
 from .sweeps import ASSUMED, sweep_assumed, sweep_codec, sweep_peer, sweep_quantizer
 
 if TYPE_CHECKING:
     from ..codec import Codec
-    from .quantizers import Quantizer
 
 VARIANTS = ("assumed", "daq", "rq")
 """Other ways to go from the same latents: a network given a wrong N, and other quantizers."""
 
-Coding = tuple[Callable[[np.ndarray, int], bytes], Callable[[bytes], np.ndarray]]
-"""Pixels and a setting to a file, and a file to pixels: what costs time and memory."""
-
-
-class Subject(Protocol):
-    """One codec to evaluate."""
-
-    @property
-    def name(self) -> str:
-        """Unique; names the file of its points."""
-
-    @property
-    def identities(self) -> dict[Curve, str]:
-        """Its curves, and for each a digest of all that its points depend on but the image."""
-
-    @property
-    def settings(self) -> tuple[int, ...]:
-        """The settings of its points, the same for all of its curves."""
-
-    @property
-    def software(self) -> str:
-        """The program and version behind it."""
-
-    def points(
-        self, pixels: np.ndarray, settings: Sequence[int], measures: Sequence[str]
-    ) -> Iterator[Point]:
-        """The points of an image, uint8 (H, W, 3), at some settings, of all curves."""
-
-    def codings(self) -> dict[Curve, Coding]:
-        """By curve, how its files are made and opened; only of curves whose cost is of interest."""
+Sweep = Callable[[np.ndarray, Sequence[int], Sequence[str]], Iterator[Point]]
+"""An image, uint8 (H, W, 3), settings and names of measures to the points of all curves."""
 
 
 @dataclass(frozen=True)
-class PeerSubject:
-    """Another codec, by its name."""
-
-    name: str
-
-    @property
-    def peer(self) -> Peer:
-        """The codec."""
-        return peer_by_name(self.name)
-
-    @property
-    def identities(self) -> dict[Curve, str]:
-        """See ``Subject``."""
-        peer = self.peer
-        return {Curve(self.name): _digest(peer.software, peer.options((512, 768, 3), 50))}
-
-    @property
-    def settings(self) -> tuple[int, ...]:
-        """See ``Subject``."""
-        return self.peer.sweep
-
-    @property
-    def software(self) -> str:
-        """See ``Subject``."""
-        return self.peer.software
-
-    def points(
-        self, pixels: np.ndarray, settings: Sequence[int], measures: Sequence[str]
-    ) -> Iterator[Point]:
-        """See ``Subject``."""
-        return sweep_peer(self.peer, pixels, settings, measures)
-
-    def codings(self) -> dict[Curve, Coding]:
-        """See ``Subject``."""
-        return {Curve(self.name): (self.peer.encode, self.peer.decode)}
-
-
-@dataclass(frozen=True)
-class ModelSubject:
-    """This codec with some weights.
+class Subject:
+    """One codec to evaluate.
 
     Attributes:
-        model: a bundled model, a folder, or hub:OWNER/NAME.
-        settings: the values of N.
-        coders: names of entropy coders.
-        effort: passes of optimised quantization.
+        name: unique; names the file of its points.
+        identities: its curves, and for each a digest of all that its points depend on but the
+            image.
+        settings: of its points, the same for all of its curves.
+        software: the program and version behind it.
+        points: makes them; can be sent to another process.
+        model: a bundled model, a folder, or hub:OWNER/NAME; empty for other codecs.
     """
 
-    model: str
+    name: str
+    identities: dict[Curve, str]
     settings: tuple[int, ...]
-    coders: tuple[str, ...]
-    effort: int = 0
-
-    @cached_property
-    def short(self) -> str:
-        """The model's name on curves."""
-        return _short(self.model)
-
-    @property
-    def name(self) -> str:
-        """See ``Subject``."""
-        return f"{self.short}-{self.effort}" if self.effort else self.short
-
-    @cached_property
-    def identities(self) -> dict[Curve, str]:
-        """See ``Subject``."""
-        folder = resolve_folder(self.model)
-        weights = folder_digest(folder)
-        priors = prior_folder(folder)
-        found = {}
-        for coder in self.coders:
-            # An effort asks the prior what integers cost, whatever coder packs them.
-            asks = "prior" in coder_names(folder) and (coder == "prior" or self.effort > 0)
-            parts = (__version__, weights, coder, self.effort, asks and prior_digest(priors))
-            for variant in (QUANTIZED, RESTORED):
-                found[Curve(QANN, variant, coder, self.short, self.effort)] = _digest(*parts)
-        return found
-
-    @property
-    def software(self) -> str:
-        """See ``Subject``."""
-        return _software(self.model)
-
-    def points(
-        self, pixels: np.ndarray, settings: Sequence[int], measures: Sequence[str]
-    ) -> Iterator[Point]:
-        """See ``Subject``."""
-        codec = codec_of(self.model)
-        latents = codec.encode(pixels)
-        yield from sweep_codec(
-            codec, latents, pixels, settings, measures, self.coders, self.effort, self.short
-        )
-
-    def codings(self) -> dict[Curve, Coding]:
-        """See ``Subject``."""
-        codec = codec_of(self.model)
-
-        def coding(coder: str) -> Coding:
-            return (
-                lambda pixels, n: codec.pack(codec.encode(pixels), n, coder, self.effort),
-                lambda data: codec.decode(codec.unpack(data)),
-            )
-
-        return {
-            Curve(QANN, RESTORED, coder, self.short, self.effort): coding(coder)
-            for coder in self.coders
-        }
+    software: str
+    points: Sweep
+    model: str = ""
 
 
-@dataclass(frozen=True)
-class VariantSubject:
-    """The same latents reduced in another way, or restored with a wrong N.
+def peer_subject(name: str) -> Subject:
+    """Another codec, by its name; ParameterError when it is not available."""
+    peer = peer_by_name(name)
+    identity = _digest(peer.software, peer.options((512, 768, 3), 50))
+    points = partial(_points_of_peer, name)
+    return Subject(name, {Curve(name): identity}, peer.sweep, peer.software, points)
 
-    Attributes:
-        model: as for ``ModelSubject``.
+
+def _points_of_peer(name: str, *wanted: Any) -> Iterator[Point]:
+    return sweep_peer(peer_by_name(name), *wanted)
+
+
+def model_subject(
+    model: str, levels: tuple[int, ...], coders: tuple[str, ...], effort: int = 0
+) -> Subject:
+    """This codec with some weights, at N = ``levels``, with entropy coders of these names.
+
+    Args:
+        effort: passes of optimised quantization.
+    """
+    folder = resolve_folder(model)
+    weights, short = folder_digest(folder), folder.name
+    identities = {}
+    for coder in coders:
+        # An effort asks the prior what integers cost, whatever coder packs them.
+        asks = "prior" in coder_names(folder) and (coder == "prior" or effort > 0)
+        prior = asks and prior_digest(prior_folder(folder))
+        identity = _digest(__version__, weights, coder, effort, prior)
+        for variant in (QUANTIZED, RESTORED):
+            identities[Curve(QANN, variant, coder, short, effort)] = identity
+    name = f"{short}-{effort}" if effort else short
+    points = partial(_points_of_model, model, coders, effort, short)
+    return Subject(name, identities, levels, _software(weights), points, model)
+
+
+def _points_of_model(
+    model: str,
+    coders: tuple[str, ...],
+    effort: int,
+    short: str,
+    pixels: np.ndarray,
+    settings: Sequence[int],
+    measures: Sequence[str],
+) -> Iterator[Point]:
+    codec = codec_of(model)
+    latents = codec.encode(pixels)
+    return sweep_codec(codec, latents, pixels, settings, measures, coders, effort, short)
+
+
+def variant_subject(model: str, variant: str, levels: tuple[int, ...]) -> Subject:
+    """The latents of a model reduced in another way, or restored with a wrong N.
+
+    Args:
         variant: one of VARIANTS.
         levels: the values of N for "assumed"; other quantizers have settings of their own.
     """
+    from .quantizers import quantizer_by_name
 
-    model: str
-    variant: str
-    levels: tuple[int, ...]
+    folder = resolve_folder(model)
+    weights, short = folder_digest(folder), folder.name
+    curves: tuple[str, ...] = ASSUMED
+    learned = ""
+    if variant != "assumed":
+        quantizer = quantizer_by_name(variant)
+        curves, levels, learned = (variant,), quantizer.settings, quantizer.identity
+    identity = _digest(__version__, weights, variant, learned)
+    identities = {Curve(QANN, v, "brotli", short): identity for v in curves}
+    points = partial(_points_of_variant, model, variant, short)
+    return Subject(f"{short}-{variant}", identities, levels, _software(weights), points, model)
 
-    @property
-    def name(self) -> str:
-        """See ``Subject``."""
-        return f"{_short(self.model)}-{self.variant}"
 
-    @property
-    def software(self) -> str:
-        """See ``Subject``."""
-        return _software(self.model)
+def _points_of_variant(
+    model: str,
+    variant: str,
+    short: str,
+    pixels: np.ndarray,
+    settings: Sequence[int],
+    measures: Sequence[str],
+) -> Iterator[Point]:
+    from .quantizers import quantizer_by_name
 
-    @property
-    def settings(self) -> tuple[int, ...]:
-        """See ``Subject``."""
-        return self.levels if self.variant == "assumed" else self._quantizer.settings
-
-    @property
-    def _quantizer(self) -> Quantizer:
-        from .quantizers import quantizer_by_name
-
-        return quantizer_by_name(self.variant)
-
-    @property
-    def identities(self) -> dict[Curve, str]:
-        """See ``Subject``."""
-        weights = folder_digest(resolve_folder(self.model))
-        learned = "" if self.variant == "assumed" else self._quantizer.identity
-        identity = _digest(__version__, weights, self.variant, learned)
-        variants = ASSUMED if self.variant == "assumed" else (self.variant,)
-        return {Curve(QANN, v, "brotli", _short(self.model)): identity for v in variants}
-
-    def points(
-        self, pixels: np.ndarray, settings: Sequence[int], measures: Sequence[str]
-    ) -> Iterator[Point]:
-        """See ``Subject``."""
-        codec: Any = codec_of(self.model)
-        latents, short = codec.encode(pixels), _short(self.model)
-        if self.variant == "assumed":
-            yield from sweep_assumed(codec, latents, pixels, settings, measures, short)
-        else:
-            yield from sweep_quantizer(
-                self._quantizer, codec, latents, pixels, settings, measures, short
-            )
-
-    def codings(self) -> dict[Curve, Coding]:
-        """See ``Subject``."""
-        return {}
+    codec = codec_of(model)
+    latents = codec.encode(pixels)
+    if variant == "assumed":
+        return sweep_assumed(codec, latents, pixels, settings, measures, short)
+    quantizer = quantizer_by_name(variant)
+    return sweep_quantizer(quantizer, codec, latents, pixels, settings, measures, short)
 
 
 def make_subjects(
@@ -269,9 +179,9 @@ def make_subjects(
         own = tuple(c for c in coders if c in known) or known[:1]
         for coder in coders if len(models) == 1 else ():
             check_coder(resolve_folder(model), coder)
-        chosen += [ModelSubject(model, settings, own, check_effort(effort)) for effort in efforts]
-    chosen += [PeerSubject(peer_by_name(peer).name) for peer in peers]
-    chosen += [VariantSubject(models[0], variant, settings) for variant in variants]
+        chosen += [model_subject(model, settings, own, check_effort(effort)) for effort in efforts]
+    chosen += [peer_subject(peer) for peer in peers]
+    chosen += [variant_subject(models[0], variant, settings) for variant in variants]
     names = [subject.name for subject in chosen]
     for name in names:
         if names.count(name) > 1:
@@ -279,12 +189,8 @@ def make_subjects(
     return chosen
 
 
-def _software(model: str) -> str:
-    return f"qann {__version__}, model {folder_digest(resolve_folder(model))}"
-
-
-def _short(model: str) -> str:
-    return resolve_folder(model).name
+def _software(weights: str) -> str:
+    return f"qann {__version__}, model {weights}"
 
 
 @lru_cache(maxsize=2)

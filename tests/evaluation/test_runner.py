@@ -4,7 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,39 +18,29 @@ from qann_core.evaluation.peers import Peer
 from qann_core.evaluation.points import QANN, RESTORED, Curve, Point
 from qann_core.evaluation.runner import evaluate
 from qann_core.evaluation.store import append_points, pixels_digest, read_points
-from qann_core.evaluation.subjects import ModelSubject, PeerSubject, make_subjects
+from qann_core.evaluation.subjects import Subject, make_subjects, model_subject, peer_subject
+
+Asked = list[tuple[tuple[int, ...], tuple[str, ...]]]
 
 
-@dataclass(frozen=True)
-class Counting(PeerSubject):
-    """JPEG that remembers what it was asked for."""
-
-    name: str = "jpeg"
-    asked: list[tuple[tuple[int, ...], tuple[str, ...]]] = field(default_factory=list)
-
-    @property
-    def settings(self) -> tuple[int, ...]:
-        return (20, 50, 80)
+def counting() -> tuple[Subject, Asked]:
+    """JPEG, and what it was asked for."""
+    subject, asked = peer_subject("jpeg"), []
 
     def points(
-        self, pixels: np.ndarray, settings: Sequence[int], measures: Sequence[str]
+        pixels: np.ndarray, settings: Sequence[int], measures: Sequence[str]
     ) -> Iterator[Point]:
-        self.asked.append((tuple(settings), tuple(measures)))
-        return super().points(pixels, settings, measures)
+        asked.append((tuple(settings), tuple(measures)))
+        return subject.points(pixels, settings, measures)
+
+    return replace(subject, settings=(20, 50, 80), points=points), asked
 
 
-@dataclass(frozen=True)
-class Dying(PeerSubject):
-    """Its process is killed, as for want of memory, on pictures that begin black."""
-
-    name: str = "jpeg"
-
-    def points(
-        self, pixels: np.ndarray, settings: Sequence[int], measures: Sequence[str]
-    ) -> Iterator[Point]:
-        if not pixels[0, 0].any():
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().points(pixels, settings, measures)
+def dying(pixels: np.ndarray, *wanted: Sequence) -> Iterator[Point]:
+    """JPEG whose process is killed, as for want of memory, on pictures that begin black."""
+    if not pixels[0, 0].any():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return peer_subject("jpeg").points(pixels, *wanted)
 
 
 @pytest.fixture
@@ -67,13 +57,14 @@ def images(tmp_path: Path) -> dict[str, Path]:
 
 def test_only_what_is_missing_is_measured(images: dict[str, Path], tmp_path: Path) -> None:
     store = tmp_path / "points"
-    first, again, wider = Counting(), Counting(), Counting()
-    before = evaluate(images, [first], ("psnr",), store)
-    assert first.asked == [((20, 50, 80), ("psnr",))] * 2
-    assert evaluate(images, [again], ("psnr",), store).points == before.points
-    assert again.asked == []
-    after = evaluate(images, [wider], ("psnr", "ssim"), store)
-    assert wider.asked == [((20, 50, 80), ("ssim",))] * 2
+    subject, asked = counting()
+    before = evaluate(images, [subject], ("psnr",), store)
+    assert asked == [((20, 50, 80), ("psnr",))] * 2
+    asked.clear()
+    assert evaluate(images, [subject], ("psnr",), store).points == before.points
+    assert asked == []
+    after = evaluate(images, [subject], ("psnr", "ssim"), store)
+    assert asked == [((20, 50, 80), ("ssim",))] * 2
     for image in ("0.png", "1.png"):
         for old, new in zip(before.points[image], after.points[image], strict=True):
             assert new.values == {**old.values, "ssim": new.values["ssim"]}
@@ -81,29 +72,29 @@ def test_only_what_is_missing_is_measured(images: dict[str, Path], tmp_path: Pat
 
 def test_a_run_that_was_killed_goes_on(images: dict[str, Path], tmp_path: Path) -> None:
     store = tmp_path / "points"
-    before = evaluate(images, [Counting()], ("psnr",), store)
+    before = evaluate(images, [counting()[0]], ("psnr",), store)
     file = store / "jpeg.jsonl"
     lines = file.read_text(encoding="utf-8").splitlines()
     file.write_text("\n".join(lines[:4]) + "\n" + lines[4][:40], encoding="utf-8")
-    subject = Counting()
+    subject, asked = counting()
     assert evaluate(images, [subject], ("psnr",), store).points == before.points
-    assert subject.asked == [((50, 80), ("psnr",))]
+    assert asked == [((50, 80), ("psnr",))]
 
 
 def test_what_is_stored_can_be_had_without_measuring(
     images: dict[str, Path], tmp_path: Path
 ) -> None:
     store = tmp_path / "points"
-    measured = evaluate({"0.png": images["0.png"]}, [Counting()], ("psnr",), store)
-    subject = Counting()
+    measured = evaluate({"0.png": images["0.png"]}, [counting()[0]], ("psnr",), store)
+    subject, asked = counting()
     stored = evaluate(images, [subject], ("psnr",), store, measure=False)
-    assert subject.asked == [] and stored.points == {**measured.points, "1.png": []}
+    assert asked == [] and stored.points == {**measured.points, "1.png": []}
     lacking = evaluate(images, [subject], ("psnr", "ssim"), store, measure=False)
     assert lacking.points == {"0.png": [], "1.png": []}, "points without a measure do not count"
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_measured(images: dict[str, Path]) -> None:
-    result = evaluate(images, [PeerSubject("jpeg")], ("psnr",))
+    result = evaluate(images, [peer_subject("jpeg")], ("psnr",))
     assert result.found == 3 and list(result.points) == ["0.png", "1.png"]
     (left,) = result.left_out
     assert (left.image, left.subject) == ("text.jpg", "") and "not an image" in left.reason
@@ -112,7 +103,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_measured(images: dict[str, Pa
 def test_a_peer_that_refuses_an_image_leaves_the_others(tmp_path: Path) -> None:
     wide = tmp_path / "wide.png"
     Image.new("RGB", (16400, 12), (90, 60, 30)).save(wide)
-    peers = [PeerSubject("webp"), PeerSubject("jpeg")]
+    peers = [peer_subject("webp"), peer_subject("jpeg")]
     result = evaluate({"wide.png": wide}, peers, ("psnr",))
     (left,) = result.left_out
     assert left.subject == "webp" and "cannot store" in left.reason
@@ -124,16 +115,16 @@ def test_whatever_a_library_raises_costs_one_image(images: dict[str, Path], monk
         raise Image.DecompressionBombError("too many pixels")
 
     monkeypatch.setattr(Peer, "decode", decode)
-    result = evaluate({"0.png": images["0.png"]}, [PeerSubject("jpeg")], ("psnr",))
+    result = evaluate({"0.png": images["0.png"]}, [peer_subject("jpeg")], ("psnr",))
     assert result.left_out[0].reason == "DecompressionBombError: too many pixels"
 
 
 def test_the_same_picture_twice_is_measured_once(images: dict[str, Path], tmp_path: Path) -> None:
     copy = tmp_path / "copy.png"
     copy.write_bytes(images["0.png"].read_bytes())
-    subject = Counting()
+    subject, asked = counting()
     result = evaluate({"0.png": images["0.png"], "copy.png": copy}, [subject], ("psnr",))
-    assert len(subject.asked) == 1 and result.points["0.png"] == result.points["copy.png"]
+    assert len(asked) == 1 and result.points["0.png"] == result.points["copy.png"]
 
 
 @pytest.mark.slow
@@ -143,8 +134,8 @@ def test_workers_give_the_same_points_and_one_may_die(
     black = tmp_path / "black.png"
     Image.new("RGB", (40, 40)).save(black)
     several = {**images, "black.png": black}
-    alone = evaluate(images, [PeerSubject("jpeg")], ("psnr",))
-    spread = evaluate(several, [Dying()], ("psnr",), workers=2)
+    alone = evaluate(images, [peer_subject("jpeg")], ("psnr",))
+    spread = evaluate(several, [replace(peer_subject("jpeg"), points=dying)], ("psnr",), workers=2)
     assert {name: spread.points[name] for name in alone.points} == alone.points
     assert spread.points["black.png"] == []
     lost = next(one for one in spread.left_out if one.image == "black.png")
@@ -168,7 +159,7 @@ class TestSubjects:
 
     def test_identities_name_all_that_points_depend_on(self, monkeypatch) -> None:
         def identity(coder: str, effort: int) -> str:
-            subject = ModelSubject("psnr", (32,), (coder,), effort)
+            subject = model_subject("psnr", (32,), (coder,), effort)
             return subject.identities[Curve(QANN, RESTORED, coder, "psnr", effort)]
 
         kinds = [(coder, effort) for coder in ("brotli", "prior") for effort in (0, 1)]
