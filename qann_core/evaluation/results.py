@@ -30,57 +30,73 @@ Axes = tuple[list[float], list[float]]
 
 
 class Curves:
-    """The points of an evaluation by curve and image, and means over images."""
+    """An evaluation as arrays: what each curve has on each image that it is whole on.
+
+    Attributes:
+        values: by curve and image, "bpp", "n_bytes" and the measures as float64 arrays over the
+            settings; NaN where a measure is not defined.
+    """
 
     def __init__(self, evaluation: Evaluation) -> None:
-        self.by_curve: dict[Curve, dict[str, list[Point]]] = {}
+        n_settings = {c: len(s.settings) for s in evaluation.subjects for c in s.identities}
+        by_curve: dict[Curve, dict[str, list[Point]]] = {}
         for image, points in evaluation.points.items():
             for point in points:
-                self.by_curve.setdefault(point.curve, {}).setdefault(image, []).append(point)
-        self._settings = {
-            curve: subject.settings for subject in evaluation.subjects
-            for curve in subject.identities
-        }  # fmt: skip
+                by_curve.setdefault(point.curve, {}).setdefault(image, []).append(point)
+        self.values = {
+            curve: {
+                image: _arrays(points, evaluation.measures)
+                for image, points in images.items()
+                if len(points) == n_settings[curve]
+            }
+            for curve, images in by_curve.items()
+        }
 
     def images(self, curve: Curve, measure: str | None = None) -> set[str]:
         """The images that a curve is whole on and, where asked, a measure is finite throughout."""
         return {
             image
-            for image, points in self.by_curve.get(curve, {}).items()
-            if len(points) == len(self._settings[curve])
-            and (measure is None or all(_finite(point, measure) for point in points))
+            for image, values in self.values.get(curve, {}).items()
+            if measure is None or all(map(math.isfinite, _scaled(values, measure)))
         }
 
     def mean(self, curve: Curve, value: str, images: Iterable[str]) -> list[float]:
         """By setting, the mean over the images of "bpp", "n_bytes" or a measure."""
-        rows = [[_value(p, value) for p in self.by_curve[curve][image]] for image in sorted(images)]
-        return [float(mean) for mean in np.mean(rows, axis=0)] if rows else []
+        rows = [self.values[curve][image][value] for image in sorted(images)]
+        return np.mean(rows, axis=0).tolist() if rows else []
 
     def least_gain(self, curve: Curve, measure: str) -> list[float]:
         """By setting, what restoration adds to a measure on the image that it helps least."""
         quantized, restored = _pair(curve)
         gains = [
-            [_value(r, measure) - _value(q, measure)
-             for r, q in zip(self.by_curve[restored][image], self.by_curve[quantized][image],
-                             strict=True)]
+            self.values[restored][image][measure] - self.values[quantized][image][measure]
             for image in self.images(quantized, measure) & self.images(restored, measure)
-        ]  # fmt: skip
-        return [float(gain) for gain in np.min(gains, axis=0)] if gains else []
+        ]
+        return np.min(gains, axis=0).tolist() if gains else []
 
     def axes(self, curve: Curve, measure: str, images: Iterable[str]) -> Axes:
         """The mean curve over the images, as deltas take it."""
-        images = set(images)
-        scale = MEASURES[measure].scale
-        return (
-            self.mean(curve, "bpp", images),
-            [scale(value) for value in self.mean(curve, measure, images)],
-        )
+        means = {name: self.mean(curve, name, images) for name in ("bpp", measure)}
+        return means["bpp"], _scaled(means, measure)
 
     def axes_of_image(self, curve: Curve, measure: str, image: str) -> Axes:
-        """One image's curve: the points at which the measure is finite."""
-        points = [p for p in self.by_curve[curve][image] if _finite(p, measure)]
-        scale = MEASURES[measure].scale
-        return [p.bpp for p in points], [scale(_value(p, measure)) for p in points]
+        """One image's curve; deltas pass over what is not finite."""
+        values = self.values[curve][image]
+        return values["bpp"].tolist(), _scaled(values, measure)
+
+
+def _arrays(points: Sequence[Point], measures: Sequence[str]) -> dict[str, np.ndarray]:
+    columns: dict[str, list[Any]] = {
+        "bpp": [point.bpp for point in points],
+        "n_bytes": [point.n_bytes for point in points],
+        **{measure: [point.values[measure] for point in points] for measure in measures},
+    }
+    return {name: np.array(column, float) for name, column in columns.items()}
+
+
+def _scaled(values: Mapping[str, Iterable[float]], measure: str) -> list[float]:
+    """A measure on the scale that deltas are taken on."""
+    return [MEASURES[measure].scale(float(value)) for value in values[measure]]
 
 
 def to_document(evaluation: Evaluation) -> Document:
@@ -104,9 +120,8 @@ def to_document(evaluation: Evaluation) -> Document:
     curves = Curves(evaluation)
     main = next(iter(evaluation.subjects[0].identities))
     quantized, restored = _pair(main)
-    names = labels(curves.by_curve)
     published = published_for(evaluation.digests.values())
-    peers = [curve for curve in curves.by_curve if curve.codec != QANN]
+    peers = [curve for curve in curves.values if curve.codec != QANN]
     deltas = _deltas(evaluation, curves, published)
     of_main = {d["anchor"]: d for d in deltas if d["curve"] == restored.name}
     bd_rates = {
@@ -129,7 +144,7 @@ def to_document(evaluation: Evaluation) -> Document:
             for m in evaluation.measures
             if (reasons := _reasons(of_main, m))
         },
-        "curves": _curve_rows(evaluation, curves, names),
+        "curves": _curve_rows(evaluation, curves),
         "deltas": deltas,
         "published": published and published.source,
         "per_image": [
@@ -213,10 +228,8 @@ def _image_rows(evaluation: Evaluation, image: str, main: Curve) -> list[dict[st
     return list(rows.values())
 
 
-def _curve_rows(
-    evaluation: Evaluation, curves: Curves, names: Mapping[Curve, str]
-) -> list[dict[str, Any]]:
-    rows = []
+def _curve_rows(evaluation: Evaluation, curves: Curves) -> list[dict[str, Any]]:
+    rows, names = [], labels(curves.values)
     for subject in evaluation.subjects:
         for curve in subject.identities:
             images = curves.images(curve)
@@ -227,16 +240,10 @@ def _curve_rows(
                 columns[m] = curves.mean(curve, m, curves.images(curve, m))
                 if curve.variant == RESTORED:
                     columns[f"{m}_least_gain"] = curves.least_gain(curve, m)
-            points = [
-                {
-                    "setting": n,
-                    **{k: values[i] if values else None for k, values in columns.items()},
-                }
-                for i, n in enumerate(subject.settings)
-            ]
             rows.append({
                 "name": curve.name, "label": names[curve], **asdict(curve),
-                "software": subject.software, "images": len(images), "points": points,
+                "software": subject.software, "images": len(images),
+                "points": _rows("setting", subject.settings, columns),
             })  # fmt: skip
     return rows
 
@@ -254,7 +261,7 @@ def _deltas(
     evaluation: Evaluation, curves: Curves, published: Published | None
 ) -> list[dict[str, Any]]:
     """Each restored curve against each peer and the first; the first one against every other."""
-    every = [curve for curve in curves.by_curve if curves.images(curve)]
+    every = [curve for curve, images in curves.values.items() if images]
     restored = [curve for curve in every if curve.variant == RESTORED]
     rows = []
     for curve in restored:
@@ -313,12 +320,6 @@ def _undefined(evaluation: Evaluation) -> list[dict[str, str]]:
         {"image": image, "subject": measure, "reason": f"{MEASURES[measure].label} {reason}."}
         for (image, measure), reason in found.items()
     ]
-
-
-def _value(point: Point, name: str) -> float:
-    value = getattr(point, name) if name in ("bpp", "n_bytes") else point.values[name]
-    assert value is not None
-    return float(value)
 
 
 def _finite(point: Point, measure: str) -> bool:
