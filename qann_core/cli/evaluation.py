@@ -18,6 +18,7 @@ _MEASURES = ("psnr", "ssim", "ms_ssim", "ssimulacra2", "butteraugli")
 _VARIANTS = ("assumed", "daq", "rq")
 
 
+# fmt: off
 def add_evaluation(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command."""
     parser = commands.add_parser(
@@ -32,31 +33,32 @@ def add_evaluation(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     add("folder", type=Path)
     add("--levels", type=int, nargs="+", default=DEFAULT_LEVELS, metavar="N")
     add("--peers", nargs="*", default=["jpeg", "webp", "avif"], metavar="CODEC",
-        help="other codecs, or 'all'; default: jpeg webp avif")  # fmt: skip
+        help="other codecs, or 'all'; default: jpeg webp avif")
     add("--metrics", nargs="+", default=_MEASURES[:3], choices=_MEASURES)
     add("--model", nargs="+", default=["default"], metavar="MODEL",
         help="bundled models, folders or hub:OWNER/NAME; the first is the main one,"
-        " as are the first coder and effort")  # fmt: skip
+        " as are the first coder and effort")
     add("--coder", nargs="+", default=[], metavar="CODER",
-        help="entropy coders: brotli, prior; by default Brotli")  # fmt: skip
+        help="entropy coders: brotli, prior; by default Brotli")
     add("--effort", type=int, nargs="+", default=[0], metavar="PASSES",
-        help="passes of optimised quantization; default 0")  # fmt: skip
+        help="passes of optimised quantization; default 0")
     add("--variants", nargs="*", default=[], choices=_VARIANTS,
-        help="also other quantizers, and a network that assumes a wrong N")  # fmt: skip
+        help="also other quantizers, and a network that assumes a wrong N")
     add("--json", type=Path, metavar="OUT", help="also write JSON")
     add("--csv", type=Path, metavar="OUT", help="also write CSV, a line a point")
     add("--out", type=Path, metavar="DIR",
-        help="also write JSON, CSV, a report and charts, named as the folder")  # fmt: skip
+        help="also write JSON, CSV, a report and charts, named as the folder")
     add("--points", type=Path, metavar="DIR",
-        help="where points are kept; default: in --out, or beside --json")  # fmt: skip
+        help="where points are kept; default: in --out, or beside --json")
     add("--stored", action="store_true",
-        help="measure nothing: results of the points that are there, of whole curves")  # fmt: skip
+        help="measure nothing: results of the points that are there, of whole curves")
     add("--cost", action="store_true",
-        help="also time and memory, one codec after the other on one core")  # fmt: skip
+        help="also time and memory, one codec after the other on one core")
     add("--workers", type=int, default=os.cpu_count() or 1, metavar="K",
-        help="processes at once; by default as many as there are cores")  # fmt: skip
+        help="processes at once; by default as many as there are cores")
     add("--force", action="store_true", help="overwrite existing files")
     parser.set_defaults(run=_evaluate)
+# fmt: on
 
 
 def _evaluate(options: argparse.Namespace) -> None:

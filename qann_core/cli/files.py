@@ -23,57 +23,34 @@ FORMATS = ("png", "jpg", "webp", "avif", "tif", "bmp")
 
 
 def add_files(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the commands to the command line's parser."""
-    _add_compress(commands)
-    _add_decompress(commands)
-    _add_info(commands)
+    """Adds the commands."""
+    for add in (_add_compress, _add_decompress, _add_info):
+        add(commands)
 
 
+# fmt: off
 def _add_compress(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("compress", help="images to .qann files")
-    parser.add_argument(
-        "source",
-        help="JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP image, HEIC with the extra 'heif'; - for "
-        "standard input; or a folder",
-    )
-    parser.add_argument(
-        "output", help="the .qann file to write; - for standard output; or a folder"
-    )
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument(
-        "--levels",
-        type=int,
-        default=96,
-        metavar="N",
-        help=f"distinct values, {MIN_LEVELS} (small) to {MAX_LEVELS} (fine); default 96",
-    )
-    target.add_argument("--bpp", type=float, help="best file of at most so many bits per pixel")
-    target.add_argument("--psnr", type=float, help="smallest file of at least this PSNR in dB")
-    target.add_argument(
-        "--ssimulacra2", type=float, metavar="SCORE", help="smallest file of at least this score"
-    )
-    parser.add_argument(
-        "--effort",
-        type=int,
-        default=0,
-        metavar="PASSES",
-        help=f"0 to {MAX_EFFORT} passes of rate-distortion optimisation: fewer bytes at the same"
-        " quality, each pass taking the time of five to eight decodings; default 0, try 4",
-    )
+    add = parser.add_argument
+    add("source", help="JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP image, HEIC with the extra 'heif'; "
+        "- for standard input; or a folder")
+    add("output", help="the .qann file to write; - for standard output; or a folder")
+    target = parser.add_mutually_exclusive_group().add_argument
+    target("--levels", type=int, default=96, metavar="N",
+           help=f"distinct values, {MIN_LEVELS} (small) to {MAX_LEVELS} (fine); default 96")
+    target("--bpp", type=float, help="best file of at most so many bits per pixel")
+    target("--psnr", type=float, help="smallest file of at least this PSNR in dB")
+    target("--ssimulacra2", type=float, metavar="SCORE",
+           help="smallest file of at least this score")
+    add("--effort", type=int, default=0, metavar="PASSES",
+        help=f"0 to {MAX_EFFORT} passes of rate-distortion optimisation: fewer bytes at the same "
+        "quality, each pass taking the time of five to eight decodings; default 0, try 4")
     add_coder(parser)
-    parser.add_argument(
-        "--keep-metadata",
-        action="store_true",
-        help="keep EXIF and XMP; decompress puts them into PNG, JPEG, WebP and AVIF files",
-    )
+    add("--keep-metadata", action="store_true",
+        help="keep EXIF and XMP; decompress puts them into PNG, JPEG, WebP and AVIF files")
     add_common(parser)
-    batch = add_batch(parser)
-    batch.add_argument(
-        "--measure",
-        nargs="+",
-        choices=MEASURES,
-        default=(),
-        metavar="MEASURE",
+    add_batch(parser).add_argument(
+        "--measure", nargs="+", choices=MEASURES, default=(), metavar="MEASURE",
         help=f"quality to record for each image, of {', '.join(MEASURES)}; each costs a decoding",
     )
     parser.set_defaults(run=_compress)
@@ -81,24 +58,18 @@ def _add_compress(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 def _add_decompress(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
-        "decompress",
-        help=".qann files to images",
+        "decompress", help=".qann files to images",
         description="Decodes pictures up to the format's 64 binary megapixels, tile by tile; "
         "12 megapixels take 1.5 GB of memory.",
     )
-    parser.add_argument("source", help="a .qann file; - for standard input; or a folder")
-    parser.add_argument(
-        "output", help="the image to write, such as photo.png; - for standard output; or a folder"
-    )
-    parser.add_argument(
-        "--format",
-        choices=FORMATS,
-        default="png",
-        help="of images in a folder and on standard output; default png",
-    )
-    parser.add_argument("--model", help="what made the file, where that is not a bundled model")
-    parser.add_argument("--no-restore", action="store_true", help="leave the QANN network out")
-    parser.add_argument("--force", action="store_true", help="overwrite existing files")
+    add = parser.add_argument
+    add("source", help="a .qann file; - for standard input; or a folder")
+    add("output", help="the image to write, such as photo.png; - for standard output; or a folder")
+    add("--format", choices=FORMATS, default="png",
+        help="of images in a folder and on standard output; default png")
+    add("--model", help="what made the file, where that is not a bundled model")
+    add("--no-restore", action="store_true", help="leave the QANN network out")
+    add("--force", action="store_true", help="overwrite existing files")
     add_batch(parser)
     parser.set_defaults(run=_decompress)
 
@@ -108,6 +79,7 @@ def _add_info(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("file", type=Path)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_info)
+# fmt: on
 
 
 def _compress(options: argparse.Namespace) -> int:

@@ -18,56 +18,28 @@ if TYPE_CHECKING:
     from ..training.options import Sources
 
 
+# fmt: off
 def add_training(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the commands to the command line's parser."""
-    _add_train(commands)
-    _add_train_prior(commands)
-    _add_export(commands)
-
-
-def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the commands."""
     parser = commands.add_parser("train", help="train the networks on folders of photos")
+    add = parser.add_argument
     _add_run(parser, minutes=120.0, crop=256)
-    parser.add_argument(
-        "--aim",
-        choices=("psnr", "eye"),
-        default="psnr",
-        help="what to lose little of: squared error (default), or what the eye sees",
-    )
-    parser.add_argument(
-        "--share",
-        type=float,
-        metavar="W",
-        help="what squared error counts of the distortion with --aim eye, 0 to 1; default 0.3",
-    )
-    parser.add_argument(
-        "--skeleton-share",
-        type=float,
-        help="of the budget: first, QANN alone; default 0.07, with --aim eye 0",
-    )
-    parser.add_argument(
-        "--finish-share",
-        type=float,
-        help="of the budget: last, QANN alone; default 0.12, with --aim eye 0",
-    )
-    parser.add_argument(
-        "--learned-prior", action="store_true", help="the prior of --init joins the rate"
-    )
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument("--init", help="a model to start from: a folder, or a bundled one's name")
-    start.add_argument(
-        "--size", choices=("default", "fast"), default="default", help="of fresh networks"
-    )
-    start.add_argument(
-        "--vae",
-        metavar="VAE",
-        help="train a restoration network only, for this frozen diffusers VAE: a folder or "
-        "hub:OWNER/NAME",
-    )
+    add("--aim", choices=("psnr", "eye"), default="psnr",
+        help="what to lose little of: squared error (default), or what the eye sees")
+    add("--share", type=float, metavar="W",
+        help="what squared error counts of the distortion with --aim eye, 0 to 1; default 0.3")
+    add("--skeleton-share", type=float,
+        help="of the budget: first, QANN alone; default 0.07, with --aim eye 0")
+    add("--finish-share", type=float,
+        help="of the budget: last, QANN alone; default 0.12, with --aim eye 0")
+    add("--learned-prior", action="store_true", help="the prior of --init joins the rate")
+    start = parser.add_mutually_exclusive_group().add_argument
+    start("--init", help="a model to start from: a folder, or a bundled one's name")
+    start("--size", choices=("default", "fast"), default="default", help="of fresh networks")
+    start("--vae", metavar="VAE", help="train a restoration network only, for this frozen "
+          "diffusers VAE: a folder or hub:OWNER/NAME")
     parser.set_defaults(run=_train)
 
-
-def _add_train_prior(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "train-prior", help="train the learned prior of the prior coder for a model"
     )
@@ -76,8 +48,6 @@ def _add_train_prior(commands: argparse._SubParsersAction[argparse.ArgumentParse
     parser.add_argument("--init", type=Path, help="a prior folder to start from")
     parser.set_defaults(run=_train_prior)
 
-
-def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("export", help="a run's weights to a model folder")
     parser.add_argument("run_folder", type=Path)
     parser.add_argument("model_folder", type=Path)
@@ -86,16 +56,19 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _add_run(parser: argparse.ArgumentParser, minutes: float, crop: int) -> None:
-    parser.add_argument("folders", type=Path, nargs="+", help="folders of photos")
-    parser.add_argument("--out", type=Path, required=True, help="the run's folder; resumed if used")
-    parser.add_argument("--exclude", type=Path, help="a text file of image paths to leave out")
-    budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, default=minutes, help="budget over all stages")
-    budget.add_argument("--steps", type=int, help="budget in optimizer steps instead")
-    parser.add_argument("--batch", type=int, default=6, help="crops per step and process")
-    parser.add_argument("--crop", type=int, default=crop, help="side of a crop in pixels")
-    parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
-    parser.add_argument("--seed", type=int, default=0)
+    """Adds what every run of training has."""
+    add = parser.add_argument
+    add("folders", type=Path, nargs="+", help="folders of photos")
+    add("--out", type=Path, required=True, help="the run's folder; resumed if used")
+    add("--exclude", type=Path, help="a text file of image paths to leave out")
+    budget = parser.add_mutually_exclusive_group().add_argument
+    budget("--minutes", type=float, default=minutes, help="budget over all stages")
+    budget("--steps", type=int, help="budget in optimizer steps instead")
+    add("--batch", type=int, default=6, help="crops per step and process")
+    add("--crop", type=int, default=crop, help="side of a crop in pixels")
+    add("--rate", type=float, default=1.0, help="factor on the learning rates")
+    add("--seed", type=int, default=0)
+# fmt: on
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -148,7 +121,7 @@ def _train_prior(options: argparse.Namespace) -> None:
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
-    """What every run is told."""
+    """What every run has."""
     if options.steps is not None and options.steps < 1:
         raise ParameterError(f"steps is {options.steps}; it must be a whole number of 1 or more.")
     settings = {n: getattr(options, n) for n in ("minutes", "batch", "crop", "rate", "seed")}
