@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qann_core.evaluation.tables import TABLES, deltas_table, fill_in, levels_table
+from benchmarks.readme import TABLES, fill_in
+from qann_core.evaluation.tables import deltas_table, levels_table
 from qann_core.models import DEFAULT_MODEL, model_by_id
 
 ROOT = Path(__file__).resolve().parents[1]

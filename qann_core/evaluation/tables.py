@@ -1,10 +1,8 @@
-"""The document of an evaluation -> Markdown: the tables that README and the report show."""
+"""The document of an evaluation -> Markdown: its tables, and the report."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from .measures import MEASURES
@@ -13,7 +11,7 @@ from .results import Document
 
 Row = dict[str, Any]
 
-_README_MEASURES = ("psnr", "ssimulacra2")
+SHORT_MEASURES = ("psnr", "ssimulacra2")
 """What the models were trained for, and what a short table has room for."""
 
 
@@ -58,7 +56,7 @@ def levels_table(document: Document, measures: Sequence[str] | None = None) -> s
 
 def gains_table(document: Document) -> str:
     """What restoration adds at each N: on the mean, and on the image that it helps least."""
-    chosen = [m for m in _README_MEASURES if m in document["measures"]]
+    chosen = [m for m in SHORT_MEASURES if m in document["measures"]]
     head = ["N", "bits per pixel"]
     for m in chosen:
         head += [f"{_titled(m)} quantized", "restored", "gain", "least gain of an image"]
@@ -79,7 +77,7 @@ def gains_table(document: Document) -> str:
 def models_table(document: Document) -> str:
     """The models beside each other at the same N, all with the main coder and effort."""
     models = _same(document, "coder", "effort", variant=RESTORED)
-    measures = [m for m in _README_MEASURES if m in document["measures"]]
+    measures = [m for m in SHORT_MEASURES if m in document["measures"]]
     head = ["N"]
     for curve in models:
         head += [f"{curve['model']}: bpp", *(_titled(m) for m in measures)]
@@ -94,14 +92,14 @@ def models_table(document: Document) -> str:
     return markdown_table(head, rows)
 
 
-def peers_table(document: Document) -> str:
-    """BD-rate of the main curve against each peer, a column a measure."""
-    return _deltas_of(document, _main(document))
+def peers_table(document: Document, smallest: bool = False) -> str:
+    """BD-rate of the main curve against each peer, a column a measure.
 
-
-def best_peers_table(document: Document) -> str:
-    """As ``peers_table``, of the main model at its smallest: last coder and most effort."""
-    return _deltas_of(document, _same(document, "model", variant=RESTORED)[-1:])
+    Args:
+        smallest: of the main model's smallest files instead: last coder and most effort.
+    """
+    curves = _same(document, "model", variant=RESTORED)[-1:] if smallest else _main(document)
+    return _deltas_of(document, curves)
 
 
 def deltas_table(document: Document) -> str:
@@ -144,33 +142,6 @@ def cost_table(document: Document) -> str:
         for c in document.get("cost", ())
     ]  # fmt: skip
     return markdown_table(head, rows, left=1)
-
-
-TABLES: dict[str, Callable[[Document], str]] = {
-    "levels": partial(levels_table, measures=_README_MEASURES),
-    "gains": gains_table,
-    "models": models_table,
-    "peers": peers_table,
-    "best-peers": best_peers_table,
-    "deltas": deltas_table,
-    "cost": cost_table,
-}
-"""Tables that a text can hold, by the name in its markers, see ``fill_in``."""
-
-
-def fill_in(text: str, document: Document, model: str | None = None) -> str:
-    """The text with each table between ``<!-- NAME table -->`` and ``<!-- end -->`` made anew.
-
-    Args:
-        model: whose gains and peers are told, by default the main one's.
-    """
-    shown = {**document, "main": {**document["main"], **({"model": model} if model else {})}}
-
-    def table(found: re.Match[str]) -> str:
-        return f"{found[1]}\n{TABLES[found[2]](shown)}<!-- end -->"
-
-    names = "|".join(sorted(TABLES, key=len, reverse=True))
-    return re.sub(rf"(<!-- ({names}) table -->)\n.*?<!-- end -->", table, text, flags=re.DOTALL)
 
 
 def report(document: Document, name: str, charts: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 from matplotlib.colors import is_color_like
 
+from benchmarks.readme import TABLES, fill_in
 from qann_core import ParameterError
 from qann_core.evaluation.charts import Line, comparison, kind_style, style
 from qann_core.evaluation.deltas import bd_rate
@@ -25,7 +26,7 @@ from qann_core.evaluation.published import (
 )
 from qann_core.evaluation.results import to_csv, to_document
 from qann_core.evaluation.runner import Evaluation, LeftOut
-from qann_core.evaluation.tables import TABLES, counted, fill_in, report
+from qann_core.evaluation.tables import counted, deltas_table, report
 
 RATES = (0.2, 0.4, 0.8, 1.6)
 OWN, PLAIN, JPEG = (
@@ -160,8 +161,8 @@ def test_csv_has_a_line_a_point() -> None:
 def test_tables_and_report() -> None:
     document = to_document(made_up())
     assert "-62.5" in TABLES["peers"](document) and "JPEG" in TABLES["peers"](document)
-    for name in ("levels", "peers", "deltas", "gains"):
-        assert len({len(line) for line in TABLES[name](document).splitlines()}) == 1
+    for table in (*TABLES.values(), deltas_table):
+        assert len({len(line) for line in table(document).splitlines()}) == 1
     text = report(document, "pair", ["pair-psnr.png"])
     assert "2 of 3 images" in text and "![" in text and "It is damaged." in text
     marked = "a\n<!-- gains table -->\nold\n<!-- end -->\nb\n<!-- other table -->\n<!-- end -->\n"
