@@ -12,12 +12,13 @@ import math
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from .errors import ImageError, ParameterError
+from .errors import ImageError, ParameterError, QannError
 
 SSIM_WINDOW = 11
 """Side of SSIM's Gaussian window, in pixels (standard deviation 1.5)."""
@@ -146,6 +147,24 @@ def butteraugli(a: np.ndarray, b: np.ndarray) -> float:
     if found is None:
         raise ParameterError(f"The program {BUTTERAUGLI} did not print a 3-norm.")
     return float(found[1])
+
+
+_FUNCTIONS = {f.__name__: f for f in (psnr, ssim, ms_ssim, ssimulacra2, butteraugli)}
+
+
+def measured(names: Iterable[str], a: np.ndarray, b: np.ndarray) -> dict[str, float | None]:
+    """Measures of a decoded image, by the names of their functions.
+
+    None where a measure is not defined, as for very small images.
+    """
+    values: dict[str, float | None] = {}
+    for name in names:
+        try:
+            value = _FUNCTIONS[name](a, b)
+        except QannError:
+            value = math.nan
+        values[name] = None if math.isnan(value) else value
+    return values
 
 
 def _ms_ssim_channel(a: np.ndarray, b: np.ndarray) -> float:

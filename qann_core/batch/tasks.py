@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
-from ..errors import ImageError, ParameterError, QannError, is_out_of_memory
+from ..errors import ParameterError, QannError, is_out_of_memory
 from ..files import IMAGE_EXTENSIONS
 from ..images import WRITTEN_EXTENSIONS, encode_image, read_image
 from ..limits import (
@@ -28,6 +28,7 @@ from ..limits import (
 )
 from ..metadata import Metadata, save_options
 from ..metadata_chunk import MAX_BYTES, Kept, attach, detach
+from ..metrics import measured
 from .manifest import Record
 from .store import Entry, Store
 
@@ -118,7 +119,12 @@ class Compression:
         if not codec.restores:
             facts["notices"] += ("This model has no restoration network.",)
         if self.measures:
-            facts["measures"] = _measure(self.measures, codec, data, loaded.pixels)
+            decoded = codec.decode(codec.unpack(data, MAX_PIXELS))
+            values = measured(self.measures, loaded.pixels, decoded)
+            facts["measures"] = {
+                name: None if value is None or math.isinf(value) else round(value, 5)
+                for name, value in values.items()
+            }
         kept = self._kept(loaded.metadata)
         names = {"EXIF": kept.exif, "XMP": kept.xmp}
         facts["not_kept"] = tuple(n for n in loaded.metadata.names if not names.get(n))
@@ -290,20 +296,3 @@ def _codec(model: str, coder: str | None, device: str) -> Codec:
     from ..codec import Codec
 
     return Codec.load(model, coder, device)
-
-
-def _measure(
-    names: tuple[str, ...], codec: Codec, data: bytes, pixels: np.ndarray
-) -> dict[str, float | None]:
-    """Measures of the decoded image; None where one is not defined or not finite."""
-    from .. import metrics
-
-    decoded = codec.decode(codec.unpack(data, MAX_PIXELS))
-    values: dict[str, float | None] = {}
-    for name in names:
-        try:
-            value = float(getattr(metrics, name)(pixels, decoded))
-        except ImageError:  # too small for it
-            value = math.nan
-        values[name] = round(value, 5) if math.isfinite(value) else None
-    return values

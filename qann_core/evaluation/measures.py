@@ -1,16 +1,16 @@
-"""Measures of quality by name: what they are called, how they are drawn, and where they exist."""
+"""Measures of quality by name: what they are called, how they are drawn, and where they exist.
+
+``metrics`` has a function of each name.
+"""
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from .. import metrics
-from ..errors import ParameterError, QannError
+from ..errors import ParameterError
 from .deltas import decibels
 
 
@@ -21,7 +21,6 @@ class Measure:
     Attributes:
         name: as an option and in results.
         label: for people.
-        function: (original, decoded), uint8 (H, W, 3), to the value.
         axis: what a chart's axis says.
         decimals: how many of them a table shows.
         scale: value to what is drawn and what Bjontegaard deltas are taken of; more is better.
@@ -29,7 +28,6 @@ class Measure:
 
     name: str
     label: str
-    function: Callable[[np.ndarray, np.ndarray], float]
     axis: str
     decimals: int
     scale: Callable[[float], float]
@@ -44,11 +42,11 @@ def _negated(value: float) -> float:
 
 
 _ALL = (
-    Measure("psnr", "PSNR", metrics.psnr, "PSNR, dB, RGB", 2, _plain),
-    Measure("ssim", "SSIM", metrics.ssim, "SSIM, dB, RGB", 4, decibels),
-    Measure("ms_ssim", "MS-SSIM", metrics.ms_ssim, "MS-SSIM, dB, RGB", 4, decibels),
-    Measure("ssimulacra2", "SSIMULACRA 2", metrics.ssimulacra2, "SSIMULACRA 2", 2, _plain),
-    Measure("butteraugli", "Butteraugli", metrics.butteraugli,
+    Measure("psnr", "PSNR", "PSNR, dB, RGB", 2, _plain),
+    Measure("ssim", "SSIM", "SSIM, dB, RGB", 4, decibels),
+    Measure("ms_ssim", "MS-SSIM", "MS-SSIM, dB, RGB", 4, decibels),
+    Measure("ssimulacra2", "SSIMULACRA 2", "SSIMULACRA 2", 2, _plain),
+    Measure("butteraugli", "Butteraugli",
             "Butteraugli, 3-norm of the distance, negated", 3, _negated),
 )  # fmt: skip
 
@@ -74,18 +72,3 @@ def check_measures(names: Iterable[str]) -> tuple[str, ...]:
             f"{metrics.BUTTERAUGLI} of libjxl (Debian: libjxl-devtools)."
         )
     return chosen
-
-
-def measured(
-    names: Iterable[str], pixels: np.ndarray, decoded: np.ndarray
-) -> dict[str, float | None]:
-    """The measures of a decoded image; None where one is not defined, as for very small images."""
-    values: dict[str, float | None] = {}
-    for name in names:
-        try:
-            value = MEASURES[name].function(pixels, decoded)
-        except QannError:
-            values[name] = None
-        else:
-            values[name] = None if math.isnan(value) else value
-    return values

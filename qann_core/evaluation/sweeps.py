@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..metrics import bits_per_pixel
-from .measures import measured
+from ..metrics import bits_per_pixel, measured
 from .peers import Peer
 from .points import QANN, QUANTIZED, RESTORED, Curve, Point, assumed
 

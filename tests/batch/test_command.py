@@ -37,7 +37,8 @@ def test_a_folder_with_a_bad_file(
 ) -> None:
     out, bad = tmp_path / "out", folder / "bad\n\x1b[2J.png"
     bad.write_bytes(b"")
-    assert run("compress", folder, out, "--levels", 48, "--workers", 1, "--measure", "psnr") == 1
+    options = ("--levels", 48, "--workers", 1, "--measure", "psnr", "ms_ssim")
+    assert run("compress", folder, out, *options) == 1
     output = capsys.readouterr()
     assert "2 files compressed" in output.out
     assert "1 failed" in output.out
@@ -46,8 +47,9 @@ def test_a_folder_with_a_bad_file(
     records = (out / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
     measured = [json.loads(line).get("measures") for line in records]
     assert [15 < m["psnr"] < 60 for m in measured if m] == [True, True]
+    assert [m["ms_ssim"] for m in measured if m] == [None, None], "too small for it"
     bad.unlink()
-    assert run("compress", folder, out, "--levels", 48, "--workers", 1, "--measure", "psnr") == 0
+    assert run("compress", folder, out, *options) == 0
     assert "0 files compressed" in capsys.readouterr().out
 
 
