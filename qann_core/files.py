@@ -7,7 +7,7 @@ import signal
 import stat
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -38,22 +38,26 @@ def find_images(folders: Sequence[Path], exclude: Iterable[Path] = ()) -> list[P
     for folder in folders:
         if not folder.is_dir():
             raise ParameterError(f"{folder} is not a folder; give a folder of images.")
-        found += (
-            path for path in sorted(_visible_images(folder)) if _identity(path) not in excluded
-        )
+        images = map(Path, visible_files(folder, is_image_name))
+        found += sorted(p for p in images if p.is_file() and _identity(p) not in excluded)
     if not found:
         raise ParameterError(f"No images were found below {', '.join(map(str, folders))}.")
     return found
 
 
-def _visible_images(folder: Path) -> Iterator[Path]:
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name is taken for an image."""
+    return Path(name).suffix.lower() in IMAGE_EXTENSIONS
+
+
+def visible_files(folder: str | Path, wanted: Callable[[str], bool]) -> Iterator[str]:
+    """Paths of the files below a folder whose names are ``wanted``, but for hidden ones and those
+    in hidden folders; a link to a folder is not followed, one to nothing is a file."""
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            path = Path(parent, name)
-            visible = not name.startswith(".")
-            if visible and path.suffix.lower() in IMAGE_EXTENSIONS and path.is_file():
-                yield path
+            if not name.startswith(".") and wanted(name):
+                yield os.path.join(parent, name)
 
 
 def _identity(path: Path) -> str:

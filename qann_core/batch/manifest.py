@@ -11,10 +11,9 @@ from .store import Entry, Store
 
 NAME = "manifest.jsonl"
 
-_PART = "manifest-{:06d}.part.jsonl"
-"""Lines of a run on an object store, where nothing can be appended; merged when the run ends."""
-
-_SECONDS_A_PART = 10.0
+_SECONDS = 10.0
+"""On an object store, where nothing can be appended, the whole record is written so often, or
+less often where that takes long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +88,9 @@ class Manifest:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._file: IO[str] | None = None
-        self._lines: list[str] = []
-        self._parts = list(store.list(lambda name: name.endswith(".part.jsonl")))
-        self._written = time.monotonic()
-        self.records: dict[str, Record] = {}
-        for part in (NAME, *self._parts):
-            for line in (store.read(part) or b"").splitlines():
-                record = _record(line)
-                if record is not None:
-                    self.records[record.path] = record
+        self._due = 0.0
+        lines = (store.read(NAME) or b"").splitlines()
+        self.records = {r.path: r for line in lines if (r := _record(line)) is not None}
 
     def start(self, keep: dict[str, Record]) -> None:
         """Begins a run: the file holds the records to ``keep``, all others are dropped."""
@@ -112,31 +105,22 @@ class Manifest:
         if self._file is not None:
             self._file.write(record.to_line())
             self._file.flush()
-            return
-        self._lines.append(record.to_line())
-        if time.monotonic() - self._written > _SECONDS_A_PART:
-            self._write_part()
-
-    def close(self) -> None:
-        """Ends a run; on an object store, merges what it wrote."""
-        if self._file is not None:
-            self._file.close()
-        elif self._lines or self._parts:
-            self._write_part()
+        elif time.monotonic() > self._due:
             self._rewrite()
 
-    def _write_part(self) -> None:
-        part = _PART.format(len(self._parts))
-        self._store.write(part, "".join(self._lines).encode())
-        self._parts.append(part)
-        self._lines, self._written = [], time.monotonic()
+    def close(self) -> None:
+        """Ends a run."""
+        if self._file is not None:
+            self._file.close()
+        else:
+            self._rewrite()
 
     def _rewrite(self) -> None:
+        began = time.monotonic()
         lines = "".join(record.to_line() for record in self.records.values())
         self._store.write(NAME, lines.encode())
-        for part in self._parts:
-            self._store.remove(part)
-        self._parts = []
+        ended = time.monotonic()
+        self._due = ended + max(_SECONDS, 20 * (ended - began))
 
 
 def _record(line: bytes) -> Record | None:

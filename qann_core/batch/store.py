@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from ..errors import ParameterError
-from ..files import write_bytes_atomically
+from ..files import visible_files, write_bytes_atomically
 
 _LEFT_OVER = re.compile(r"\.[0-9a-f]{16}\.tmp")
 """What ``write_bytes_atomically`` leaves where its process is killed in the middle."""
@@ -74,20 +74,14 @@ class Store:
 
     def _list_local(self, wanted: Callable[[str], bool]) -> dict[str, Entry]:
         found = {}
-        for folder, folders, names in os.walk(self._root):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            for name in names:
-                if name.startswith(".") or not wanted(name):
-                    continue
-                path = os.path.join(folder, name)
-                try:
-                    facts = os.stat(path)
-                except OSError:  # a link to nothing: the worker says so when it opens it
-                    found[self._relative(path)] = Entry(0, "")
-                    continue
-                if stat.S_ISREG(facts.st_mode):
-                    entry = Entry(facts.st_size, str(facts.st_mtime_ns))
-                    found[self._relative(path)] = entry
+        for path in visible_files(self._root, wanted):
+            try:
+                facts = os.stat(path)
+            except OSError:  # a link to nothing: the worker says so when it opens it
+                found[self._relative(path)] = Entry(0, "")
+                continue
+            if stat.S_ISREG(facts.st_mode):
+                found[self._relative(path)] = Entry(facts.st_size, str(facts.st_mtime_ns))
         return found
 
     def _list_remote(self, wanted: Callable[[str], bool]) -> dict[str, Entry]:
@@ -133,10 +127,6 @@ class Store:
             write_bytes_atomically(full, data, force=True)
         else:
             self._files.pipe_file(full, data)
-
-    def remove(self, path: str) -> None:
-        """Removes a file."""
-        self._files.rm_file(self._full(path))
 
     def prepare(self) -> None:
         """Makes the root, and clears away what a killed run left half-written."""

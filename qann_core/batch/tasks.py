@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from ..errors import ParameterError, QannError, is_out_of_memory
-from ..files import IMAGE_EXTENSIONS
+from ..files import is_image_name
 from ..images import WRITTEN_EXTENSIONS, encode_image, read_image
 from ..limits import (
     MAX_EFFORT,
@@ -100,7 +100,7 @@ class Compression:
     @staticmethod
     def wants(name: str) -> bool:
         """Whether a file of this name is an image."""
-        return "." in name and f".{name.rsplit('.', 1)[1].lower()}" in IMAGE_EXTENSIONS
+        return is_image_name(name)
 
     def outputs(self, paths: list[str]) -> dict[str, str]:
         """A name for each file's output: its own and ``.qann``, so that none is another's."""
