@@ -134,8 +134,7 @@ def _write(
     options: argparse.Namespace, evaluation: Evaluation, document: dict[str, Any], name: str
 ) -> None:
     """Writes the document, the points, the charts and the report, as far as they are asked for."""
-    from ..evaluation.charts import png
-    from ..evaluation.drawings import draw
+    from ..evaluation.charts import draw, png
     from ..evaluation.published import published_for
     from ..evaluation.results import to_csv
     from ..evaluation.tables import report
@@ -146,7 +145,7 @@ def _write(
     files = {path: data for path, data in ((options.json, text), (options.csv, table)) if path}
     if options.out is not None:
         figures = draw(document, published_for(evaluation.digests.values()))
-        charts = {f"{name}-{ending}.png": png(figure, 110) for ending, figure in figures.items()}
+        charts = {f"{name}-{ending}.png": png(figure) for ending, figure in figures.items()}
         written = {f"{name}.json": text, f"{name}.csv": table, **charts}
         written[f"{name}.md"] = report(document, name, list(charts)).encode()
         files |= {options.out / file: data for file, data in written.items()}

@@ -1,4 +1,4 @@
-"""How curves look, and the charts of ``qann evaluate``: lines in, a Figure out.
+"""How curves look, and the charts of ``qann evaluate``: the document in, Figures out.
 
 No pyplot, no state, any thread. The colours are Okabe and Ito's, told apart by colour-blind
 readers too, and each codec has its own marker. Figures have no background and middle-grey text, to
@@ -8,15 +8,18 @@ sit on a light or a dark page.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
 from .measures import MEASURES
 from .points import QANN, QUANTIZED, RESTORED, Curve
+from .published import Published
+from .results import Document
 
 INK = "#7b8494"
 
@@ -50,19 +53,11 @@ _OTHER_MODELS = ("#882255", "#332288", "#117733", "#AA4499", "#999933", "#6699CC
 """Tol's muted colours, told apart by colour-blind readers as well."""
 
 
-@dataclass(frozen=True)
-class Line:
-    """One curve of a chart.
+_MARGIN = 1.15
+"""How far a chart goes on beyond this codec's own rates."""
 
-    Attributes:
-        label: for the legend.
-        points: (bits per pixel, quality).
-        style: how it looks.
-    """
-
-    label: str
-    points: tuple[tuple[float, float], ...]
-    style: Style
+Line = tuple[str, list[tuple[float, float]], Style]
+"""A curve's label, its points (bits per pixel, quality) and how it looks."""
 
 
 def kind_style(kind: str) -> Style:
@@ -85,34 +80,27 @@ def style(curve: Curve, main_model: str = "") -> Style:
     return Style(colour, marker, line)
 
 
-def published_style(number: int) -> Style:
-    """How a curve that others published looks: thin and dashed, the number sets it apart."""
-    return Style(_OTHER_MODELS[number % len(_OTHER_MODELS)], "", "--" if number % 2 else ":")
+def draw(document: Document, published: Published | None) -> dict[str, Figure]:
+    """Charts by the name that their files end in, such as "psnr".
 
-
-def comparison(drawn: Sequence[Line], measure: str, rates: tuple[float, float]) -> Figure:
-    """Many codecs' mean curves, with the legend beside them.
-
-    Args:
-        measure: a key of MEASURES.
-        rates: the range of bits per pixel to show; the axis of quality spans what lies in it.
+    One chart a measure with this codec, the other codecs that were run and, dashed, those that
+    were only published; and, where there are any, one of other quantizers and of wrong N, by PSNR.
     """
-    figure = Figure(figsize=(9.6, 5.6), dpi=110, layout="constrained", facecolor="none")
-    axes = figure.add_subplot(facecolor="none")
-    _draw(axes, drawn)
-    shown = [y for line in drawn for x, y in line.points if rates[0] <= x <= rates[1]]
-    if shown:
-        margin = 0.03 * (max(shown) - min(shown))
-        axes.set_ylim(min(shown) - margin, max(shown) + margin + 1e-9)
-    axes.set_xlim(0, rates[1])
-    _label(axes, MEASURES[measure].axis)
-    if any(line.points for line in drawn):
-        figure.legend(loc="outside right upper", frameon=False, labelcolor=INK, fontsize=9)
-    return figure
+    main = document["main"]
+    charts = {}
+    for measure in document["measures"]:
+        drawn = _lines(document, measure, lambda c: _is_codec(c, main))
+        drawn += _published(published, measure)
+        charts[measure.replace("_", "-")] = _chart(drawn, measure, _rates(document))
+    others = [c for c in document["curves"] if c["variant"] not in ("", RESTORED, QUANTIZED)]
+    if others and "psnr" in document["measures"]:
+        drawn = _lines(document, "psnr", lambda c: c in others or _is_main(c, main))
+        charts["quantizers"] = _chart(drawn, "psnr", _rates(document))
+    return charts
 
 
-def png(figure: Figure, dpi: int = 200) -> bytes:
-    """A figure as a PNG file on white, for downloads; 128 colours make it a third as long."""
+def png(figure: Figure, dpi: int = 110) -> bytes:
+    """A figure as a PNG file on white; 128 colours make it a third as long."""
     drawn, packed = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=dpi, facecolor="white")
     with Image.open(drawn) as image:
@@ -122,30 +110,75 @@ def png(figure: Figure, dpi: int = 200) -> bytes:
     return packed.getvalue()
 
 
-def plain(axes: Axes) -> None:
-    """The one chart style: light grid, no box, grey ink."""
+def _is_codec(curve: dict[str, Any], main: dict[str, Any]) -> bool:
+    """Whether a curve is another codec, restored, or the main one quantized only."""
+    return curve["variant"] in ("", RESTORED) or (
+        curve["variant"] == QUANTIZED and _is_main(curve, main)
+    )
+
+
+def _is_main(curve: dict[str, Any], main: dict[str, Any]) -> bool:
+    return all(curve[key] == main[key] for key in ("codec", "coder", "model", "effort"))
+
+
+def _lines(document: Document, measure: str, shown: Callable[[dict[str, Any]], bool]) -> list[Line]:
+    drawn = []
+    for row in filter(shown, document["curves"]):
+        curve = Curve(**{f.name: row[f.name] for f in fields(Curve)})
+        pairs = [(p["bpp"], p[measure]) for p in row["points"] if p[measure] is not None]
+        scaled = [(bpp, MEASURES[measure].scale(value)) for bpp, value in pairs]
+        points = sorted(pair for pair in scaled if math.isfinite(pair[1]))
+        drawn.append((row["label"], points, style(curve, document["main"]["model"])))
+    return drawn
+
+
+def _published(published: Published | None, measure: str) -> list[Line]:
+    """Curves that others published: thin and dashed, the number sets them apart."""
+    curves = [c for c in (published.curves if published else ()) if not c.runnable]
+    lines = []
+    for number, curve in enumerate(c for c in curves if measure in c.measures):
+        values = map(MEASURES[measure].scale, curve.measures[measure])
+        colour = _OTHER_MODELS[number % len(_OTHER_MODELS)]
+        look = Style(colour, "", "--" if number % 2 else ":")
+        lines.append(
+            (f"{curve.label} (published)", list(zip(curve.bpp, values, strict=True)), look)
+        )
+    return lines
+
+
+def _rates(document: Document) -> tuple[float, float]:
+    """The range of bits per pixel to show."""
+    own = [row["bpp"] for row in document["mean"] if row["bpp"] is not None]
+    return (min(own) / _MARGIN, max(own) * _MARGIN) if own else (0.0, 1.0)
+
+
+def _chart(drawn: Sequence[Line], measure: str, rates: tuple[float, float]) -> Figure:
+    """Many codecs' mean curves, with the legend beside them.
+
+    Args:
+        rates: the range of bits per pixel to show; the axis of quality spans what lies in it.
+    """
+    figure = Figure(figsize=(9.6, 5.6), dpi=110, layout="constrained", facecolor="none")
+    axes = figure.add_subplot(facecolor="none")
+    for label, points, look in drawn:
+        if points:
+            axes.plot(*zip(*points, strict=True), look.line, color=look.colour,
+                      marker=look.marker or None, markersize=5, lw=1.8 if look.marker else 1.2,
+                      label=label)  # fmt: skip
+    shown = [y for _, points, _ in drawn for x, y in points if rates[0] <= x <= rates[1]]
+    if shown:
+        margin = 0.03 * (max(shown) - min(shown))
+        axes.set_ylim(min(shown) - margin, max(shown) + margin + 1e-9)
+    axes.set_xlim(0, rates[1])
+    axes.set_xlabel("bits per pixel", fontsize=11, color=INK)
+    axes.set_ylabel(MEASURES[measure].axis, fontsize=11, color=INK)
     axes.grid(color=INK, alpha=0.25, lw=0.6)
     axes.tick_params(colors=INK, labelsize=10, length=0)
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
+    if any(points for _, points, _ in drawn):
+        figure.legend(loc="outside right upper", frameon=False, labelcolor=INK, fontsize=9)
+    return figure
 
 
 def _spare(name: str) -> str:
     return _OTHER_MODELS[sum(name.encode()) % len(_OTHER_MODELS)]
-
-
-def _draw(axes: Axes, drawn: Iterable[Line]) -> None:
-    for line in drawn:
-        if line.points:
-            look = line.style
-            axes.plot(*zip(*line.points, strict=True), look.line, color=look.colour,
-                      marker=look.marker or None, markersize=5, lw=1.8 if look.marker else 1.2,
-                      label=line.label)  # fmt: skip
-
-
-def _label(axes: Axes, quality: str) -> None:
-    axes.set_xlabel("bits per pixel", fontsize=11)
-    axes.set_ylabel(quality, fontsize=11)
-    plain(axes)
