@@ -1,4 +1,4 @@
-"""In which arithmetic the networks of the decoder run: float32 defines the picture."""
+"""In which arithmetic the networks are trained and decode: float32 defines the picture."""
 
 import os
 
@@ -29,6 +29,11 @@ def has_native_bfloat16(device: torch.device) -> bool:
     limited |= os.environ.get("ATEN_CPU_CAPABILITY", "").lower() in ("default", "avx2")
     capabilities = torch.cpu.get_capabilities()
     return not limited and any(capabilities.get(name, False) for name in _NATIVE)
+
+
+def training_dtype(device: torch.device) -> torch.dtype:
+    """What convolutions and matrix products of a training step are computed in."""
+    return torch.bfloat16 if has_native_bfloat16(device) else torch.float32
 
 
 def decoding_precision(levels: int) -> torch.autocast:

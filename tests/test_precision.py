@@ -70,3 +70,36 @@ def test_no_emulated_bfloat16_where_the_instructions_are_limited(
     monkeypatch.delenv(variable)
     with precision.decoding_precision(256):
         assert torch.is_autocast_enabled("cpu")
+
+
+def has(monkeypatch: pytest.MonkeyPatch, **capabilities: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+
+
+@pytest.mark.parametrize("name", ["avx512_bf16", "amx_bf16", "bf16"])
+def test_bfloat16_where_the_processor_has_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    has(monkeypatch, **{name: True})
+    assert precision.training_dtype(torch.device("cpu")) == torch.bfloat16
+
+
+def test_float32_where_bfloat16_would_be_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    has(monkeypatch, avx2=True, avx512_bf16=False)
+    assert precision.training_dtype(torch.device("cpu")) == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("allowed", "expected"),
+    [
+        ("AVX2", torch.float32),
+        ("avx512_core", torch.float32),
+        ("AVX512_CORE_BF16", torch.bfloat16),
+        ("DEFAULT", torch.bfloat16),
+    ],
+)
+def test_a_limit_on_the_instructions_is_respected(
+    allowed: str, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has(monkeypatch, avx512_bf16=True)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", allowed)
+    assert precision.training_dtype(torch.device("cpu")) == expected

@@ -9,13 +9,10 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ParameterError
-from ..files import listed_paths
-
-if TYPE_CHECKING:
-    from ..training.options import Sources
+from ..files import find_images, listed_paths
 
 
 # fmt: off
@@ -85,7 +82,8 @@ def _train(options: argparse.Namespace) -> None:
         if getattr(options, name) is not None:
             settings[name] = getattr(options, name)
     train(
-        _sources(options),
+        _images(options),
+        options.out,
         RunOptions(**_settings(options), ema_decay=0.998),
         options.init,
         options.size,
@@ -108,7 +106,7 @@ def _train_restorer(options: argparse.Namespace) -> None:
         from ..training.options import RunOptions
         from ..training.restorer import train_restorer
     settings = RunOptions(**_settings(options), min_levels=4, max_levels=256, ema_decay=0.99)
-    train_restorer(_sources(options), options.vae, settings)
+    train_restorer(_images(options), options.out, options.vae, settings)
 
 
 def _train_prior(options: argparse.Namespace) -> None:
@@ -116,7 +114,7 @@ def _train_prior(options: argparse.Namespace) -> None:
         from ..training.options import RunOptions
         from ..training.prior import train_prior
     settings = RunOptions(**_settings(options))
-    folder = train_prior(_sources(options), options.model, settings, options.init)
+    folder = train_prior(_images(options), options.out, options.model, settings, options.init)
     print(f"{folder}: copy it into the folder of the model {options.model}")
 
 
@@ -128,10 +126,9 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     return {**settings, "steps": options.steps or 0}
 
 
-def _sources(options: argparse.Namespace) -> Sources:
-    from ..training.options import Sources
-
-    return Sources(options.folders, options.out, tuple(listed_paths(options.exclude)))
+def _images(options: argparse.Namespace) -> list[Path]:
+    """The files of photos to train on."""
+    return find_images(options.folders, listed_paths(options.exclude))
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..vae import WaveletVAE
 from ..wavelet import Pyramid
 from .data import load_photos
 from .objective import Figures, Objective, Stage, detached, long_decay, mse, psnr, psnr_of
-from .options import RunOptions, Sources, check_crop, check_share
+from .options import RunOptions, check_crop, check_share
 from .run import TrainingRun
 from .sizes import fresh_networks
 
@@ -207,7 +208,8 @@ def with_companding(vae: WaveletVAE) -> WaveletVAE:
 
 
 def train(
-    sources: Sources,
+    images: Sequence[Path],
+    out: Path,
     options: RunOptions,
     init: str | Path | None = None,
     size: str = "default",
@@ -218,6 +220,7 @@ def train(
     """Trains a codec; see ``CodecObjective`` for ``settings``.
 
     Args:
+        images: files of photos. out: the run's folder.
         init: a model folder (``vae/`` and ``qann/``) or a bundled model's name, to start from
             instead of fresh networks.
         size: of fresh networks, one of ``sizes.SIZES``.
@@ -245,5 +248,5 @@ def train(
     for network in (vae, qann):
         network.train().requires_grad_(True)
     objective = CodecObjective(vae, qann, prior, aim=aim, **settings)
-    photos = load_photos(sources.images(), options.crop)
-    TrainingRun(sources.out, photos, options, objective).run()
+    photos = load_photos(images, options.crop)
+    TrainingRun(out, photos, options, objective).run()

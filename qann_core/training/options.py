@@ -1,10 +1,8 @@
-"""What a training run is told, and the refusal of what makes no sense."""
+"""Options of a training run, and the refusal of those that make no sense."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..errors import ParameterError
-from ..files import find_images
 from ..limits import MAX_LEVELS, check_positive, check_whole
 
 _MOST = 10**9
@@ -13,7 +11,7 @@ _MOST = 10**9
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What every run is told; saved beside its checkpoints.
+    """Options that every run has; saved beside its checkpoints.
 
     Attributes:
         minutes: budget over all stages, resumed time included; or
@@ -51,23 +49,6 @@ class RunOptions:
         ):  # fmt: skip
             check_whole(name, getattr(self, name), lowest, highest)
         check_share("ema_decay", self.ema_decay)
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where a run's photos come from and where its results go.
-
-    Attributes:
-        folders: of photos. out: the run's folder. exclude: files to leave out.
-    """
-
-    folders: list[Path]
-    out: Path
-    exclude: tuple[Path, ...] = ()
-
-    def images(self) -> list[Path]:
-        """The photos' files; see ``files.find_images``."""
-        return find_images(self.folders, self.exclude)
 
 
 def check_share(name: str, value: float) -> None:

@@ -6,6 +6,7 @@ learns is what the integers will do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -25,7 +26,7 @@ from .checkpoint import stored
 from .codec_objective import CROP_FACTOR, quantize_batch
 from .data import CropStream, load_photos
 from .objective import Figures, Objective, Stage
-from .options import RunOptions, Sources, check_crop
+from .options import RunOptions, check_crop
 from .prior_tables import fit_tables
 from .run import TrainingRun
 
@@ -112,11 +113,16 @@ def _table_samples(run: TrainingRun, objective: PriorObjective) -> list[tuple[Py
 
 
 def train_prior(
-    sources: Sources, model: str | Path, options: RunOptions, init: Path | None = None
+    images: Sequence[Path],
+    out: Path,
+    model: str | Path,
+    options: RunOptions,
+    init: Path | None = None,
 ) -> Path:
     """Trains a prior for a model and writes it to ``prior/`` in the run's folder, which it returns.
 
     Args:
+        images: files of photos. out: the run's folder.
         model: whose encoder, frozen, makes the latents.
         init: a ``prior`` folder to start from instead of a fresh network.
 
@@ -129,7 +135,7 @@ def train_prior(
     vae, _ = load_wavelet_networks(resolve_folder(model))
     torch.manual_seed(options.seed)
     network = trainable(load_prior(init).network) if init else PriorNetwork()
-    photos = load_photos(sources.images(), options.crop)
-    run = TrainingRun(sources.out, photos, options, PriorObjective(vae, network))
+    photos = load_photos(images, options.crop)
+    run = TrainingRun(out, photos, options, PriorObjective(vae, network))
     run.run()
     return export_prior(run)

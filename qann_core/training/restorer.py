@@ -5,6 +5,7 @@ N is drawn per image. Pixels are centred, +-127.5.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from ..quantization import dead_zone_round, step_for_levels
 from ..restoration import QannUNet
 from .data import load_photos
 from .objective import Figures, Objective, Stage, detached, long_decay, mse, psnr, psnr_of
-from .options import RunOptions, Sources, check_crop
+from .options import RunOptions, check_crop
 from .run import TrainingRun
 
 
@@ -84,10 +85,11 @@ def small_restorer(channels: int) -> QannUNet:
     return network
 
 
-def train_restorer(sources: Sources, vae: str | Path, options: RunOptions) -> None:
+def train_restorer(images: Sequence[Path], out: Path, vae: str | Path, options: RunOptions) -> None:
     """Trains a restoration network for a frozen VAE.
 
     Args:
+        images: files of photos. out: the run's folder.
         vae: the folder of an ``AutoencoderKL`` or ``AutoencoderTiny``, a folder or a run's
             ``model`` with ``vae/`` in it, or ``hub:OWNER/NAME``.
 
@@ -102,5 +104,5 @@ def train_restorer(sources: Sources, vae: str | Path, options: RunOptions) -> No
     check_crop(options.crop, network.block)
     torch.manual_seed(options.seed)
     objective = RestorerObjective(network, small_restorer(network.channels))
-    photos = load_photos(sources.images(), options.crop)
-    TrainingRun(sources.out, photos, options, objective).run()
+    photos = load_photos(images, options.crop)
+    TrainingRun(out, photos, options, objective).run()

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..errors import ParameterError, TrainingError
+from ..precision import training_dtype
 from ..samples import centred
-from .arithmetic import described, training_dtype
 from .checkpoint import Log, load_state, save_networks, save_state
 from .data import CropStream, DeviceCrops, PhotoSet, centre_crops
 from .graph import GraphedStep
@@ -70,10 +70,10 @@ class TrainingRun:
     ) -> None:
         self.folder, self.photos, self.options = folder, photos, options
         on_cpu = not torch.cuda.is_available()
-        dtype = training_dtype(torch.device("cpu" if on_cpu else "cuda"))
+        self.dtype = training_dtype(torch.device("cpu" if on_cpu else "cuda"))
         self.accelerator = Accelerator(
             cpu=on_cpu,
-            mixed_precision="bf16" if dtype == torch.bfloat16 else "no",
+            mixed_precision="bf16" if self.dtype == torch.bfloat16 else "no",
             kwargs_handlers=[
                 DistributedDataParallelKwargs(find_unused_parameters=objective.partial)
             ],
@@ -86,7 +86,7 @@ class TrainingRun:
         # Before all that refers to the parameters: it may give them other memory.
         self.forward = self.accelerator.prepare(objective)
         self.objective = objective
-        self.optimizer = HybridOptimizer(objective, dtype)
+        self.optimizer = HybridOptimizer(objective, self.dtype)
         self.average = copy.deepcopy(objective) if options.ema_decay else None
         self.progress = Progress()
         self._resume()
@@ -122,7 +122,9 @@ class TrainingRun:
         every = {self.validate: options.validation_minutes, self.save: options.checkpoint_minutes}
         last = dict.fromkeys(every, time.monotonic())
         if main:
-            for line in (*self.photos.notes, described(self.device)):
+            why = "" if self.dtype == torch.bfloat16 else ": it has no native bfloat16"
+            where = f"Training on {self.device.type} in {_name(self.dtype)}{why}."
+            for line in (*self.photos.notes, where):
                 tqdm.write(line)
             if not self.progress.step:
                 self.save()
@@ -258,8 +260,8 @@ class TrainingRun:
                     f"{self.folder} holds a run of other networks; choose another folder."
                 ) from error
         if self.accelerator.is_main_process:
-            arithmetic = str(training_dtype(self.device)).removeprefix("torch.")
-            options = {**asdict(self.options), **self.objective.settings, "arithmetic": arithmetic}
+            options = {**asdict(self.options), **self.objective.settings}
+            options["arithmetic"] = _name(self.dtype)
             text = json.dumps(options, indent=2) + "\n"
             (self.folder / "options.json").write_text(text, encoding="utf-8")
 
@@ -316,3 +318,7 @@ class TrainingRun:
         progress = self.progress
         minutes = round(progress.seconds / 60, 3)
         self._log.write({"step": progress.step, "minutes": minutes, "stage": progress.stage, **row})
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
