@@ -30,7 +30,7 @@ class Credit:
 
     @property
     def path(self) -> Path:
-        """Where the file lies."""
+        """Where the file is."""
         return EXAMPLES / self.file
 
 

@@ -60,7 +60,7 @@ def stops() -> tuple[int, ...]:
 
 
 def folder() -> Path:
-    """Where everything lies; the web server shows it as ``frames/``."""
+    """Where everything is; the web server shows it as ``frames/``."""
     base = os.environ.get("QANN_PAGE_CACHE") or Path(tempfile.gettempdir(), "qann-page")
     path = Path(base)
     path.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Photos that visitors bring or choose, and the pool of their latents.
 
-Latents are the largest part of what a visit needs. They lie in a pool of bounded size and are made
+Latents are the largest part of what a visit needs. They are in a pool of bounded size and are made
 again when a visitor returns after others have taken the room.
 """
 

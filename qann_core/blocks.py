@@ -29,7 +29,7 @@ def _float32(x: Tensor) -> torch.autocast:
 
 
 class LevelEmbedding(nn.Module):
-    """Parameter embedding: tells a network N, as sines and cosines of log2 N through an MLP.
+    """Embedding of the parameter N: sines and cosines of log2 N through an MLP.
 
     The sinusoids follow Vaswani et al. 2017 (and the time embedding of Ho et al. 2020).
     """
@@ -197,7 +197,7 @@ class UNet(nn.Module):
         inputs, outputs: channels read and written at every level, finest first.
         widths: features at every level, finest first.
         blocks_down, blocks_up: residual blocks per level on each way.
-        embedding_channels: 0 for a network that is not told N.
+        embedding_channels: 0 for a network without N as an input.
         heads, window: of the self-attention at the coarsest level; 0 heads for none.
     """
 

@@ -82,8 +82,8 @@ class Codec:
         vae: in inference mode.
         qann: the restoration network for its latents, or None where there is none.
         model_id: 8 hexadecimal digits that name their weights.
-        folder: the model folder that they came from, where its prior lies.
-        coder: name of the entropy coder of the files that it makes, unless told otherwise.
+        folder: the model folder that they came from, with its prior.
+        coder: name of the entropy coder of the files that it makes by default.
         device: where the networks run: "cpu", "cuda" or "auto".
 
     Raises:
@@ -282,11 +282,11 @@ class Codec:
         """The VAE's decoder alone: latents of any origin to an image, uint8 (height, width, 3)."""
         rows, columns = self._padded(height, width)
 
-        def painted(box: Box) -> Pyramid:
+        def decoded(box: Box) -> Pyramid:
             tile = tuple(cut(band, box, rows).to(self.device) for band in latents)
             return (rounded(self.vae.synthesis(tile)),)
 
-        (image,) = in_tiles(painted, rows, columns, self.vae.tile)
+        (image,) = in_tiles(decoded, rows, columns, self.vae.tile)
         return pixels_of(image[0, :, :height, :width])
 
     def _padded(self, height: int, width: int) -> tuple[int, int]:
@@ -330,7 +330,7 @@ class Codec:
             float32 (heads, h, w): each head's weights, 0 outside of the position's window.
 
         Raises:
-            ParameterError: when the position lies outside of the picture.
+            ParameterError: when the position is outside of the picture.
             ModelError: when there is no restoration network.
         """
         qann, levels = self._restoration(quantized)

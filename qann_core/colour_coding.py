@@ -43,7 +43,7 @@ _REFERENCE_WHITE = 203.0
 """Luminance in cd/m2 that is shown as SDR white (BT.2408)."""
 
 _PEAK = 1000.0 / _REFERENCE_WHITE
-"""Brightest HDR light that is told apart, in units of reference white: 1000 cd/m2."""
+"""Brightest HDR light that is distinguished, in units of reference white: 1000 cd/m2."""
 
 _BRADFORD = np.array(
     ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
@@ -144,7 +144,7 @@ class ColourCoding:
 def coded_to_srgb(image: Image.Image, coding: ColourCoding, notices: list[str]) -> Image.Image:
     """An RGB image coded in some way to sRGB; HDR is tone-mapped.
 
-    Colours that sRGB has not are clipped channel by channel.
+    Colours outside of sRGB are clipped channel by channel.
 
     Args:
         notices: gets a sentence on what was done.

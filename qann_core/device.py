@@ -10,7 +10,7 @@ from .errors import ParameterError
 def device_by_name(name: str) -> torch.device:
     """The device of this name, "cpu", "cuda", or "auto": CUDA where there is one, else the CPU.
 
-    On CUDA, convolutions are told to compute in float32 and not in TF32, whose 10-bit mantissas
+    On CUDA, convolutions are set to compute in float32 and not in TF32, whose 10-bit mantissas
     show in the picture and would make the learned prior's integers wrong. This is a setting of the
     whole process.
 

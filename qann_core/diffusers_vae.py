@@ -5,7 +5,7 @@
 
 The latents' range is fixed by the VAE's configuration, so that files need not carry it: such VAEs
 state the factor that brings their latents to a variance of about one, and the N values cover
-``DEVIATIONS`` standard deviations in all, around the mean that they state. What lies beyond is
+``DEVIATIONS`` standard deviations in all, around the mean that they state. What is beyond is
 clipped.
 """
 

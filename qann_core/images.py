@@ -1,9 +1,9 @@
 """Any image file -> validated 8-bit sRGB pixels, and back to a file.
 
-Pixels are always a uint8 array (H, W, 3) in sRGB. Everything that a file may hold instead (an EXIF
+Pixels are always a uint8 array (H, W, 3) in sRGB. Everything else that a file may hold (an EXIF
 orientation, a colour profile, transparency, a palette, CMYK, deeper samples, several frames) is
-resolved here, once, and whatever the user may want to know about it becomes a *notice*: one
-short sentence.
+converted here, once; what the user may want to know about it becomes a *notice*: one short
+sentence.
 """
 
 import io
@@ -211,7 +211,7 @@ def _heif(file: BinaryIO, name: str) -> tuple[str, ...]:
 
 
 def _tiff_page(file: BinaryIO, name: str) -> TiffPage | None:
-    """The first image of a TIFF file; None when its tags are too damaged to tell."""
+    """The first image of a TIFF file; None when its tags are too damaged."""
     try:
         return TiffPage(file, name)
     except ImageError:

@@ -1,4 +1,4 @@
-"""What an image file says beside its pixels: what a .qann file can keep of it, and what is lost."""
+"""Metadata of image files: what a .qann file can keep, and what is lost."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def not_kept(names: Iterable[str]) -> str:
 
 
 def save_options(extension: str, exif: bytes, xmp: bytes) -> tuple[dict[str, Any], list[str]]:
-    """How Pillow is told to write metadata into a file of this extension, in lower case.
+    """Options with which Pillow writes metadata into a file of this extension, in lower case.
 
     Returns:
         Options of ``Image.save``, and the names of what the format cannot hold.

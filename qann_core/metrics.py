@@ -68,7 +68,7 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     """Structural similarity (Wang, Bovik, Sheikh, Simoncelli 2004), at most 1.
 
     With the paper's parameters: an 11 x 11 Gaussian window of standard deviation 1.5, K1 = 0.01,
-    K2 = 0.03, L = 255, averaged where the window lies inside the image. It equals scikit-image's
+    K2 = 0.03, L = 255, averaged where the window is inside the image. It equals scikit-image's
     ``structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)`` to
     about 1e-6. A side shorter than the window is first extended to 11 pixels by reflection.
 
@@ -210,7 +210,7 @@ def _similarity(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 
 def _blur(image: np.ndarray) -> np.ndarray:
-    """SSIM's Gaussian window over (H, W) float32, where it lies inside: (H - 10, W - 10)."""
+    """SSIM's Gaussian window over (H, W) float32, where it is inside: (H - 10, W - 10)."""
     half = SSIM_WINDOW // 2
     kernel = np.exp(-(np.arange(-half, half + 1) ** 2) / (2 * 1.5**2))
     kernel = (kernel / kernel.sum()).astype(np.float32)

@@ -2,7 +2,7 @@
 
 A model is a folder with ``model.json`` (name, id, what it is), ``vae/`` and ``qann/`` (each a
 diffusers folder: config.json and a safetensors file). The class that ``vae/config.json`` names
-tells what kind it is: ``WaveletVAE``, or a diffusers VAE of one latent tensor, which may also be
+says what kind it is: ``WaveletVAE``, or a diffusers VAE of one latent tensor, which may also be
 used alone, from a folder or from the hub, without ``qann/``. The id is a digest of all, so a file
 that names it can only be decoded with exactly these weights. A model may also have ``prior/``, for
 the entropy coder of that name, which has an id of its own. Nothing here imports torch until weights
@@ -58,7 +58,7 @@ class ModelInfo:
 
 
 def models_folder() -> Path:
-    """Where the bundled models lie: beside the package in a checkout, inside it when installed."""
+    """Where the bundled models are: beside the package in a checkout, inside it when installed."""
     package = Path(__file__).resolve().parent
     installed = package / "assets" / "models"
     return installed if installed.is_dir() else package.parent / "assets" / "models"

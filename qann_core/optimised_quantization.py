@@ -1,8 +1,8 @@
-"""Rate-distortion optimised quantization through the decoder: what an encoder may do with time.
+"""Rate-distortion optimised quantization through the decoder: slower encoding, smaller files.
 
-Plain quantization rounds each latent by itself, as if the decoder put back what the file says. But
-the decoder's networks make more of it: each integer also tells about its neighbours. Here they are
-asked. A *pass* moves all integers at once::
+Plain quantization rounds each latent by itself, as if the decoder took each integer for itself.
+But its networks estimate every latent from the integers around it too. Here that is taken into
+account. A *pass* moves all integers at once::
 
     q ─► QANN ─► synthesis ─► picture ─► D      dD/dq, backwards through all of it
                                                  │
@@ -11,8 +11,8 @@ asked. A *pass* moves all integers at once::
 
 D is what the model was trained for (``Aim``), with the training objective's own weight of
 distortion against bits, so that N keeps its meaning. h is its curvature. v is a running mean, or
-neighbours would all make up for the same error at once. The file's format knows nothing of this,
-and any decoder reads it.
+neighbours would all correct the same error at once. The file's format does not change, and any
+decoder reads it.
 
 For squared error D is k times the error in units of the step, and h nearly k, since the transform
 is nearly orthonormal, and more at large N, where the network amplifies; after each pass it is
@@ -91,7 +91,7 @@ def _unlike_to_the_eye(image: Tensor, original: Tensor, step: float) -> Tensor:
 
 
 # Curvatures: for squared error what the first pass's secant finds on photos, all bundled models,
-# within a fifth. For the eye secants tell little; this is what lowers J most on photos.
+# within a fifth. For the eye secants say little; this is what lowers J most on photos.
 _FOR_SQUARED_ERROR = Aim(_squared_error, lambda levels: 1.1 + levels / 350, rough=False)
 _FOR_THE_EYE = Aim(_unlike_to_the_eye, lambda levels: 2.2 + levels / 140, rough=True)
 
@@ -99,8 +99,8 @@ _SHARE = 0.6
 """Of the integers that a pass may move, drawn anew each time, where D is rough."""
 
 _REACH = 0.8
-"""Longest Newton step there, in integers: slopes have kinks, where they tell little of what a step
-of one does."""
+"""Longest Newton step there, in integers: slopes have kinks, where they predict little of what a
+step of one does."""
 
 
 def aim_for(name: str, height: int, width: int) -> Aim:
@@ -160,8 +160,8 @@ class LearnedRate:
     def around(self, known: Pyramid, levels: int) -> Bits:
         """See ``RateModel``."""
         own, device = self.network.stem.weight.device, known[0].device  # may differ: see load_prior
-        told = torch.tensor([float(levels)], device=own)
-        expected = self.network(tuple(band.to(own) for band in known), told)
+        number = torch.tensor([float(levels)], device=own)
+        expected = self.network(tuple(band.to(own) for band in known), number)
 
         def bits(values: Pyramid) -> list[Tensor]:
             lengths = self.network.code_lengths(expected, tuple(band.to(own) for band in values))
@@ -228,7 +228,7 @@ class Optimiser:
         last = 0.05 + 0.6 / max(passes, 2)
         before: _Tally | None = None
         best, least = self._integers, math.inf
-        # Where the best is kept, one more look tells what the last pass was worth.
+        # Where the best is kept, one more evaluation measures the last pass.
         for number in range(passes + (self._aim.rough and passes > 0)):
             known = self._integers
             share = number / max(passes - 1, 1)
@@ -239,7 +239,7 @@ class Optimiser:
         return tuple(band[0].to(torch.int32).cpu().numpy() for band in chosen)
 
     def _pass(self, relaxation: float, before: _Tally | None) -> _Tally:
-        """Moves integers once; ``before`` is what the pass before told of itself."""
+        """Moves integers once; ``before`` is the tally of the pass before."""
         rows, columns = (size * BLOCK for size in self._integers[0].shape[-2:])
         places = list(tiles(rows, columns, TILE))
         found = [self._gradient(box, core, rows) for box, core in places]
@@ -264,11 +264,11 @@ class Optimiser:
         height, width = self._pixels.shape[:2]
         bottom, right = min(box[1], height), min(box[3], width)
         target = centred(self._pixels[None, box[0] : bottom, box[2] : right]).to(self._device)
-        told = torch.tensor([float(self._levels)], device=self._device)
+        number = torch.tensor([float(self._levels)], device=self._device)
         with torch.inference_mode(False), torch.enable_grad():
             q = tuple(_leaf(cut(band, box, rows)) for band in self._integers)
             with decoding_precision(self._levels):
-                corrections = self._qann(q, told.clone())
+                corrections = self._qann(q, number.clone())
                 latents = tuple((a + b) * self._step for a, b in zip(q, corrections, strict=True))
                 image = self._vae.synthesis(latents)
             image = image[..., : target.shape[-2], : target.shape[-1]]
@@ -329,7 +329,7 @@ def _leaf(band: Tensor) -> Tensor:
 
 
 def _within(core: Box, box: Box, rows: int, size: int) -> tuple[Any, ...]:
-    """Where a tile's core lies in a band's cut of that tile; the band has ``size`` rows in all."""
+    """Where a tile's core is in a band's cut of that tile; the band has ``size`` rows in all."""
     scale = rows // size
     top, left = (core[0] - box[0]) // scale, (core[2] - box[2]) // scale
     height, width = (core[1] - core[0]) // scale, (core[3] - core[2]) // scale

@@ -11,7 +11,7 @@ and of each map two means, the 1-norm and the 4-norm. The 108 means, weighted as
 them to opinions, are summed, and a published polynomial makes a score of the sum.
 
 The Gaussian blur is two products with a banded matrix, which is fast on any device. Nothing waits
-for the host, and the constants lie on the device after the first call, so that a CUDA graph can
+for the host, and the constants are on the device after the first call, so that a CUDA graph can
 hold it. At its borders a picture goes on as a mirror image above and below, and as zero on the left
 and on the right: so the Python package ``ssimulacra2`` has it, which the scores equal.
 """
@@ -247,7 +247,7 @@ def _root(value: Tensor, exponent: float, tiny: float) -> Tensor:
 
 
 def _blur(image: Tensor, window: Tensor) -> Tensor:
-    """The Gaussian window over (B, C, H, W); above and below lies the mirror image, beside zero."""
+    """The Gaussian window over (B, C, H, W); mirrored above and below, zero beside."""
     height, width = image.shape[-2:]
     length = len(window)
     down, right = -height % _BLOCK, -width % _BLOCK + _RADIUS

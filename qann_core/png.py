@@ -1,4 +1,4 @@
-"""What Pillow does not tell of a PNG: its colour chunks, 16-bit samples, and their transparency."""
+"""What Pillow does not give of a PNG: its colour chunks, 16-bit samples, and their transparency."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _colour_chunks(file: BinaryIO) -> dict[bytes, bytes]:
 
 
 def decoded(image: Image.Image, file: BinaryIO) -> Image.Image:
-    """A PNG image decoded so that one transparent sample or colour is told from its neighbours.
+    """A PNG image decoded so that a transparent sample or colour stays distinct from others.
 
     16-bit RGB and RGBA are scaled to 8 bits with rounding. Of these Pillow keeps the upper byte of
     each sample alone; the lower bytes are had by decoding once more. Of 16-bit grey images with a

@@ -1,4 +1,4 @@
-"""QANN, the quantization-aware restoration network: a U-Net that is told N.
+"""QANN, the quantization-aware restoration network: a U-Net with N as an input.
 
 It sees the quantized latents as integers q and N, and predicts what rounding took, in units of
 the quantization step, the error's natural unit: restored = step * (q + correction).
@@ -19,7 +19,7 @@ from .roles import Role
 from .wavelet import Pyramid
 
 CORRECTION_LIMIT = 0.75
-"""Bound on a correction, in steps: the true value lies within the bin or its rounded-down edge."""
+"""Bound on a correction, in steps: the true value is within the bin or its rounded-down edge."""
 
 _RANGE_GAIN = 8.0
 """Brings values relative to the full range to the scale of the other inputs."""

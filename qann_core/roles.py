@@ -1,8 +1,8 @@
 """What each of a network's parameters is to the optimizer that trains it.
 
 A module names the roles of its children and parameters in ``roles``, a mapping by attribute name.
-A role holds for everything below, unless a module there says otherwise; what nobody names is
-hidden. Training reads it; nothing else does.
+A role holds for everything below, unless a module there says otherwise; the default
+is hidden. Only training reads it.
 """
 
 from enum import StrEnum

@@ -252,7 +252,7 @@ class _Tries:
         """The values of N around the first for which something holds that holds for all above.
 
         Args:
-            first: ascending values of N between two of which it lies.
+            first: ascending values of N with the crossing between two of them.
         """
         low, high = self.range
         after = bisect_left(first, True, key=is_beyond)

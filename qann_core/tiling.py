@@ -29,7 +29,7 @@ def in_tiles(
     Tiles overlap by HALO on each side, of which only the core is kept.
 
     Args:
-        network: bands (1, C, h, w) of what lies in a box.
+        network: bands (1, C, h, w) of a box.
         side: as for ``tiles``.
     """
     places = list(tiles(rows, columns, side))

@@ -5,6 +5,10 @@ import struct
 import zlib
 
 import numpy as np
+from hypothesis import strategies as st
+
+from qann_core.errors import ImageError
+from qann_core.images import check_pixels, read_image
 
 
 def gradient(height=24, width=40):
@@ -135,3 +139,16 @@ def with_nclx(data, primaries, transfer):
 def colour_patches(side=16):
     """``COLOURS`` as squares, for formats that mix neighbouring pixels."""
     return np.repeat(np.repeat(COLOURS[None], side, 0), side, 1)
+
+
+def check_damaged(file: bytes, data: st.DataObject) -> None:
+    """Changes some bytes of an image file: it gives pixels or one clear error."""
+    damaged = bytearray(file)
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        pixels = read_image(bytes(damaged)).pixels
+    except ImageError as error:
+        assert str(error).endswith(".")
+    else:
+        assert check_pixels(pixels) is pixels

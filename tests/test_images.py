@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from made_images import gradient, png, saved
+from made_images import check_damaged, gradient, png, saved
 from PIL import Image
 
 from qann_core.errors import ImageError, ParameterError
@@ -274,15 +274,8 @@ class TestErrors:
         exif = Image.Exif()
         exif[0x0112] = 6
         options = {} if image_format in ("GIF", "BMP") else {"exif": exif}
-        file = bytearray(saved(Image.fromarray(gradient(12, 14)), image_format, **options))
-        for _ in range(data.draw(st.integers(1, 4))):
-            file[data.draw(st.integers(0, len(file) - 1))] = data.draw(st.integers(0, 255))
-        try:
-            pixels = read_image(bytes(file)).pixels
-        except ImageError as error:
-            assert str(error).endswith(".")
-        else:
-            assert check_pixels(pixels) is pixels
+        file = saved(Image.fromarray(gradient(12, 14)), image_format, **options)
+        check_damaged(file, data)
 
     @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
     @pytest.mark.parametrize(

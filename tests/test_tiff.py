@@ -9,11 +9,11 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_images import gradient, matrix_profile, tiff_file
+from made_images import check_damaged, gradient, matrix_profile, tiff_file
 from PIL import Image
 
 from qann_core.errors import ImageError
-from qann_core.images import check_pixels, read_image
+from qann_core.images import read_image
 from qann_core.tiff import TiffPage
 
 SIXTEEN = "16-bit samples were scaled to 8 bits."
@@ -329,12 +329,5 @@ class TestRefusals:
             lambda: written(noise16(9, 7)[..., 0].astype("f4"), tile=(16, 16)),
             lambda: recompressed(noise16(9, 7), "tiff_lzw", 2),
         ]
-        file = bytearray(data.draw(st.sampled_from(kinds))())
-        for _ in range(data.draw(st.integers(1, 4))):
-            file[data.draw(st.integers(0, len(file) - 1))] = data.draw(st.integers(0, 255))
-        try:
-            pixels = read_image(bytes(file)).pixels
-        except ImageError as error:
-            assert str(error).endswith(".")
-        else:
-            assert check_pixels(pixels) is pixels
+        file = data.draw(st.sampled_from(kinds))()
+        check_damaged(file, data)

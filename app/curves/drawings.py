@@ -43,11 +43,11 @@ class _Axis:
     high: float
 
     def share(self, value: float) -> float:
-        """Where a value lies, in per cent of the axis."""
+        """The position of a value, in per cent of the axis."""
         return 100 * (value - self.low) / (self.high - self.low)
 
     def within(self, value: float) -> bool:
-        """Whether a value lies on the axis."""
+        """Whether a value is on the axis."""
         return self.low <= value <= self.high
 
     def ticks(self) -> list[float]:
@@ -101,7 +101,7 @@ def chart(points: Sequence[Point], measure: Measure, measured: Sequence[Point], 
 
 
 def _axes(found: dict[str, list[Shown]], rings: Sequence[Shown]) -> tuple[_Axis, _Axis]:
-    """As far across as this codec's curve goes, and as far up as what lies there does."""
+    """As far across as this codec's curve goes, and as far up as the points there."""
     everything = [*(shown for curve in found.values() for shown in curve), *rings]
     widest = [*found.get(RESTORED, ()), *rings] or everything
     right = 1.06 * max((shown.bpp for shown in widest), default=1.0)

@@ -65,7 +65,7 @@ def latents(anatomy: Anatomy, index: int) -> str:
     energy = sum(stages.subband_facts(anatomy, s).share_of_energy for s in SUBBANDS[:3])
     return (
         plates.head(
-            per_cent(energy), "of the latents' energy lies in LL, 1/256 of them", words.LATENTS
+            per_cent(energy), "of the latents' energy is in LL, 1/256 of them", words.LATENTS
         )
         + _colour_buttons(chosen)
         + plates.plates(*_nested(anatomy, chosen), _residual(anatomy), kind="three")

@@ -67,7 +67,7 @@ class Expectation:
     """What the prior expected in one subband, and what came; both (h, w), in steps.
 
     Attributes:
-        scale: of the logistic distribution that tells how likely zero is; above 0.
+        scale: of the logistic distribution that gives the probability of zero; above 0.
         magnitude: of the integers.
     """
 

@@ -38,7 +38,7 @@ def restoration(anatomy: Anatomy) -> str:
 
 
 def _guess(anatomy: Anatomy) -> tuple[str, str]:
-    """Where the true values lie within their bins, beside the guess; and how far both miss."""
+    """The true values within their bins beside the estimate, and the errors of both."""
     subband = stages.clearest_subband(anatomy)
     found = stages.offsets(anatomy, subband)
     fit = f"{found.correlation:+.2f}".replace("-", "−")

@@ -152,7 +152,7 @@ class Offsets:
 
     @property
     def true(self) -> np.ndarray:
-        """Where the true value lies, from the bin's reconstruction point."""
+        """Where the true value is, from the bin's reconstruction point."""
         return self.before - self.reduced
 
     @property

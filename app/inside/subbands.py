@@ -35,7 +35,7 @@ class Subband:
 
     @property
     def box(self) -> tuple[float, float, float]:
-        """Where it lies in the nested picture: left, top and side, as shares of it."""
+        """Where it is in the nested picture: left, top and side, as shares of it."""
         side = 1 / self.scale
         left = side if self.orientation in ("HL", "HH") else 0.0
         top = side if self.orientation in ("LH", "HH") else 0.0

@@ -47,14 +47,14 @@ BYTES = (
 )
 
 PRIOR = (
-    "The second coder, the <b>learned prior</b>: a network tells how large each integer will "
+    "The second coder, the <b>learned prior</b>: a network predicts how large each integer will "
     "probably be, from N and from what is decoded already, and a <b>range coder</b> spends bits "
     "accordingly. The network computes in whole numbers, so that both ends expect the same."
 )
 
 RESTORATION = (
     "<b>QANN</b> is a U-Net ({unet}) that reads the integers and N. Rounding moved every latent by "
-    "an unknown part of a step; the network guesses that part from the neighbours, up to ±0.75 "
+    "an unknown part of a step; the network estimates that part from the neighbours, up to ±0.75 "
     "step. N enters every block as a scale and a shift of its features ({film})."
 )
 

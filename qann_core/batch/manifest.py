@@ -22,7 +22,7 @@ class Record:
 
     Attributes:
         path, output: of the source and of what was made of it, relative to their roots.
-        stamp: of the source, see ``Entry``; with ``bytes_in`` it tells whether it has changed.
+        stamp: of the source, see ``Entry``; with ``bytes_in`` it shows whether it has changed.
         options: digest of all that the output depends on beside the source.
         bytes_in, bytes_out: sizes of the source and of the output.
         width, height: of the image in pixels.

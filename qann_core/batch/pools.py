@@ -52,7 +52,7 @@ class Lost:
 
     @property
     def sentence(self) -> str:
-        """What to tell of a job that is given up."""
+        """The error of a job that is given up."""
         return (
             f"Its worker was lost {ATTEMPTS} times ({self.reason}); there may not be enough memory "
             "for it."
@@ -183,7 +183,7 @@ def _ending(status: int) -> str:
 
 
 def _serve(connection: Connection, work: Work) -> None:
-    """A worker's whole life: jobs come and records go until the other end closes."""
+    """A worker's main loop: receives jobs and sends results until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leaves no half-written file
     try:

@@ -225,7 +225,7 @@ Task = Compression | Decompression
 
 
 def digest(task: Task) -> str:
-    """8 hexadecimal digits that name all options of a task and the weights it is told to use."""
+    """8 hexadecimal digits that name all options of a task and the weights that it names."""
     from ..models import bundled_models, resolve_folder
 
     name = resolve_folder(task.model).name if task.model is not None else None
@@ -236,7 +236,7 @@ def digest(task: Task) -> str:
 
 @dataclass(frozen=True)
 class Work:
-    """A task with the places where its files lie: all that a worker needs to know, once."""
+    """A task with the roots of its files: all that a worker needs, once."""
 
     task: Task
     source: Store
@@ -252,7 +252,7 @@ class Work:
         self.task.prepare()
 
     def record(self, job: Job) -> Record:
-        """The beginnings of a file's record."""
+        """A file's record before it is processed."""
         return Record(job.path, job.output, job.source.stamp, self.options, job.source.size)
 
     def __call__(self, job: Job) -> Record:

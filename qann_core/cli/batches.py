@@ -50,7 +50,7 @@ def is_batch(options: argparse.Namespace) -> bool:
 
 
 def run_folder(task: Compression | Decompression, options: argparse.Namespace) -> int:
-    """Does a folder, tells what was done; returns the exit status."""
+    """Processes a folder and prints a summary; returns the exit status."""
     from tqdm import tqdm
 
     from ..batch import Machines, Store, run_batch

@@ -1,8 +1,8 @@
 """Entropy coder 1: symbols for Brotli (Alakuijala et al. 2018; RFC 7932).
 
-Brotli by itself knows neither space nor scale. So each coefficient's magnitude is *expected* from
+Brotli by itself models neither space nor scale. So each coefficient's magnitude is *expected* from
 coefficients that the decoder already has, then written in unary, and each bit goes to the group of
-bits that are about as likely to be one. docs/format.md tells how.
+bits that are about as likely to be one. docs/format.md describes it.
 
     bands ─► LL: MED residuals ─► planes ─► four passes ─► magnitude s expected from what is known
                                                              │

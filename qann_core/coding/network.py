@@ -1,4 +1,4 @@
-"""The learned prior: a network that tells, before each coefficient is read, what to expect there.
+"""The learned prior: a network that predicts the distribution of each coefficient.
 
 It goes down the pyramid from coarse to fine, and at each level pass by pass (``passes``)::
 

@@ -1,7 +1,7 @@
 """In which order the prior codes a level of the pyramid: pass by pass, each given those before.
 
 A pass codes some of the coefficients of one colour, HL, LH and HH of a place together. *Phases*,
-rows and columns modulo 2, tell which: luma comes in quarters, C1 and C2 in halves::
+rows and columns modulo 2, name them: luma comes in quarters, C1 and C2 in halves::
 
     Y  0 2   C1  4 5   C2  6 7
        3 1       5 4       7 6

@@ -3,7 +3,7 @@
 Payload: the prior's id (4 bytes), the low 16 bits of the CRC-32 of the decoded integers, one byte
 for each LL channel (how large its residuals are on average), then the range coder's 32-bit words.
 The integers come in this order: the LL band's residuals, plane by plane in four interleaved passes;
-then, tile by tile and level by level, one bit for each colour that tells whether there is anything
+then, tile by tile and level by level, one bit for each colour that says whether there is anything
 but zeros, and the passes of the prior (see ``passes``).
 
 Tiles of TILE pixels are coded one after the other and know nothing of each other, so that memory
@@ -125,11 +125,11 @@ def predicted_scales(
 
     Returns:
         For each band of details, float32 (9, H, W): the scale, in quantization steps, of the
-        logistic distribution that tells how likely zero is.
+        logistic distribution that gives the probability of zero.
     """
     scales = tuple(np.zeros(band.shape, np.float32) for band in bands[1:])
     device = prior.device
-    told = torch.tensor([float(levels)], device=device)
+    number = torch.tensor([float(levels)], device=device)
     for top, left in _tiles(bands[0].shape):
         places = _places(top, left, len(bands))
         cut = tuple(
@@ -137,7 +137,7 @@ def predicted_scales(
             for band, place in zip(bands, places, strict=True)
         )
         with torch.autocast(device.type, enabled=False):
-            levels_passes = prior.network(cut, told)
+            levels_passes = prior.network(cut, number)
         for target, place, passes in zip(scales, places[1:], levels_passes, strict=True):
             for colour, expected in enumerate(by_colour(passes)):
                 logit = expected.scale[0].double().cpu().numpy() / -8
@@ -153,7 +153,7 @@ def _tiles(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
 
 
 def _places(top: int, left: int, bands: int) -> list[tuple[slice, slice]]:
-    """Where a tile lies in each band: rows and columns."""
+    """Where a tile is in each band: rows and columns."""
     scales = (1, *(1 << level for level in range(bands - 1)))
     return [
         (slice(top * s, (top + _TILE_LL) * s), slice(left * s, (left + _TILE_LL) * s))

@@ -1,8 +1,8 @@
 """Symbols of the Brotli coder: magnitudes to bits of like probability, bits to bytes.
 
 A magnitude is written in unary, as the bits "m > 0?", "m > 1?" and so on. Each bit goes to one of
-eight groups by how likely it is to be one, which its expected magnitude tells; a group's bits are
-then packed so that Brotli (RFC 7932), which knows nothing of images, finds nearly stationary bytes.
+eight groups by its probability of being one, which follows from the expected magnitude; a group's
+bits are then packed so that Brotli (RFC 7932), made for text, finds nearly stationary bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_BITS_PER_BYTE = 4096
 So a small hostile file can never make the decoder allocate, or work, much."""
 
 _PACKINGS = ((3.0, 5.0), (1.5, 3.5), (1.5, 5.0), (10.0, 3.5))
-"""What ``_code_bytes`` is told, the best guess first."""
+"""Parameters of ``_code_bytes``, the best guess first."""
 
 _TRIED_BYTES = 24_000
 """How much may come out of all the packings that are tried, since Brotli is slow; one always is."""
@@ -105,8 +105,8 @@ def _estimated_bits(numbers: np.ndarray, code_cost: float) -> float:
 def _smallest_stream(groups: list[np.ndarray], tail: bytes) -> tuple[list[int], bytes]:
     """Each group's packing and the Brotli stream of all, with ``tail`` at its end.
 
-    What Brotli makes of a packing cannot be foretold to a few per cent where there is little to
-    pack, so there several are tried.
+    The length of the Brotli stream cannot be predicted to a few per cent where there is little to
+    pack, so there several packings are tried.
     """
     best: tuple[list[int], bytes] | None = None
     tried = 0
@@ -146,7 +146,7 @@ class Writer:
         self.signs: list[np.ndarray] = []
 
     def code(self, expected: np.ndarray, values: np.ndarray | None) -> np.ndarray:
-        """Writes integers (n,) whose magnitudes ``expected`` (n,) foretells; returns them."""
+        """Writes integers (n,) with their expected magnitudes (n,); returns them."""
         assert values is not None
         magnitudes = np.abs(values)
         self.signs.append(values[magnitudes > 0] < 0)
@@ -231,7 +231,7 @@ class Reader:
         return slice(start, start + count)
 
     def code(self, expected: np.ndarray, values: np.ndarray | None) -> np.ndarray:
-        """The integers (n,) whose magnitudes ``expected`` (n,) foretells."""
+        """Reads integers (n,) with these expected magnitudes (n,)."""
         magnitudes = np.zeros(expected.size, np.int32)
         active = np.arange(expected.size)
         for j in range(_UNARY):

@@ -1,8 +1,8 @@
 """How curves look, and the charts of ``qann evaluate``: the document in, Figures out.
 
-No pyplot, no state, any thread. The colours are Okabe and Ito's, told apart by colour-blind
-readers too, and each codec has its own marker. Figures have no background and middle-grey text, to
-sit on a light or a dark page.
+No pyplot, no state, any thread. The colours are Okabe and Ito's, which colour-blind readers
+distinguish too, and each codec has its own marker. Figures have no background and middle-grey
+text, for light and dark pages.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _STYLES = {
     "jpegxl": Style("#56B4E9", "v", "-"),
 }
 _OTHER_MODELS = ("#882255", "#332288", "#117733", "#AA4499", "#999933", "#6699CC")
-"""Tol's muted colours, told apart by colour-blind readers as well."""
+"""Tol's muted colours, which colour-blind readers distinguish as well."""
 
 
 _MARGIN = 1.15
@@ -156,7 +156,7 @@ def _chart(drawn: Sequence[Line], measure: str, rates: tuple[float, float]) -> F
     """Many codecs' mean curves, with the legend beside them.
 
     Args:
-        rates: the range of bits per pixel to show; the axis of quality spans what lies in it.
+        rates: the range of bits per pixel to show; the axis of quality spans the points in it.
     """
     figure = Figure(figsize=(9.6, 5.6), dpi=110, layout="constrained", facecolor="none")
     axes = figure.add_subplot(facecolor="none")

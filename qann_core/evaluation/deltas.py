@@ -1,4 +1,4 @@
-"""Bjontegaard deltas: how much rate, or quality, lies between two rate-distortion curves.
+"""Bjontegaard deltas: the difference in rate, or in quality, of two rate-distortion curves.
 
 SSIM and MS-SSIM crowd towards 1, where halving the error hardly moves them, so their deltas are
 taken in decibels, -10 log10(1 - m), as is usual for learned codecs (Balle et al. 2018).

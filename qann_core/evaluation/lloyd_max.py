@@ -1,6 +1,6 @@
-"""Lloyd-Max quantizers: the N levels that a density itself asks for (Lloyd 1957, Max 1960).
+"""Lloyd-Max quantizers: the N levels of least squared error for a density (Lloyd 1957, Max 1960).
 
-The squared error is least when every threshold lies midway between two levels and every level is
+The squared error is least when every threshold is midway between two levels and every level is
 the centroid of its cell. For log-concave densities, as here, one quantizer alone meets both
 (Trushkin 1982).
 """
@@ -25,7 +25,7 @@ class Density:
     Attributes:
         tail: the mass beyond x >= 0.
         tail_moment: the integral of u f(u) beyond x.
-        spread: where a share p of many optimal levels lies below, on the right half: quantiles of
+        spread: where, on the right half, a share p of many optimal levels is below: quantiles of
             the cube root of f (Panter and Dite 1951).
     """
 

@@ -2,9 +2,9 @@
 
 JPEG is the plain standard reference: baseline, Huffman tables optimised, 4:2:0. The others run
 as a careful user would run them: WebP at its slowest method, AVIF (AV1) at speed 6. libavif tunes
-for the eye unless it is told otherwise, so AVIF is there three times: as most people run it, tuned
-for PSNR without chroma subsampling, and tuned for SSIMULACRA 2. A claim about a measure is to be
-held against the encoder that was tuned for it.
+for the eye by default, so AVIF is there three times: as most people run it, tuned for PSNR without
+chroma subsampling, and tuned for SSIMULACRA 2. A claim about a measure is to be compared with the
+encoder that was tuned for it.
 """
 
 from __future__ import annotations

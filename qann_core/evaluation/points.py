@@ -1,4 +1,4 @@
-"""Operating points, and the curves that they lie on."""
+"""Operating points, and their curves."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Curves of codecs that cannot be run here, as others published them for a known set of images.
 
-They lie in ``assets/benchmarks/*-published.json`` with their source. A set of images is known by
+They are in ``assets/benchmarks/*-published.json`` with their source. A set of images is known by
 its pixels, so that figures for Kodak are never drawn beside a benchmark of other pictures.
 """
 
@@ -47,7 +47,7 @@ def image_set(digests: Iterable[str]) -> str:
 
 
 def benchmarks_folder() -> Path:
-    """Where the stored figures lie."""
+    """Where the stored figures are."""
     return models_folder().parent / "benchmarks"
 
 

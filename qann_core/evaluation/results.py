@@ -169,7 +169,7 @@ def to_csv(points: Mapping[str, Sequence[Point]], measures: Sequence[str]) -> st
 
 
 def processor() -> str:
-    """The processor's name and number of cores, as far as the system tells."""
+    """The processor's name and number of cores, as far as the system names them."""
     name = platform.processor() or platform.machine()
     facts = Path("/proc/cpuinfo")
     for line in facts.read_text(encoding="utf-8").splitlines() if facts.exists() else ():

@@ -92,22 +92,8 @@ def model_subject(
         for variant in (QUANTIZED, RESTORED):
             identities[Curve(QANN, variant, coder, short, effort)] = identity
     name = f"{short}-{effort}" if effort else short
-    points = partial(_points_of_model, model, coders, effort, short)
+    points = partial(_points, model, short, "", coders, effort)
     return Subject(name, identities, levels, _software(weights), points, model)
-
-
-def _points_of_model(
-    model: str,
-    coders: tuple[str, ...],
-    effort: int,
-    short: str,
-    pixels: np.ndarray,
-    settings: Sequence[int],
-    measures: Sequence[str],
-) -> Iterator[Point]:
-    codec = codec_of(model)
-    latents = codec.encode(pixels)
-    return sweep_codec(codec, latents, pixels, settings, measures, coders, effort, short)
 
 
 def variant_subject(model: str, variant: str, levels: tuple[int, ...]) -> Subject:
@@ -128,22 +114,27 @@ def variant_subject(model: str, variant: str, levels: tuple[int, ...]) -> Subjec
         curves, levels, learned = (variant,), quantizer.settings, quantizer.identity
     identity = _digest(__version__, weights, variant, learned)
     identities = {Curve(QANN, v, "brotli", short): identity for v in curves}
-    points = partial(_points_of_variant, model, variant, short)
+    points = partial(_points, model, short, variant, (), 0)
     return Subject(f"{short}-{variant}", identities, levels, _software(weights), points, model)
 
 
-def _points_of_variant(
+def _points(
     model: str,
-    variant: str,
     short: str,
+    variant: str,
+    coders: tuple[str, ...],
+    effort: int,
     pixels: np.ndarray,
     settings: Sequence[int],
     measures: Sequence[str],
 ) -> Iterator[Point]:
+    """Those of a model: of the codec itself, or of one of VARIANTS."""
     from .quantizers import quantizer_by_name
 
     codec = codec_of(model)
     latents = codec.encode(pixels)
+    if not variant:
+        return sweep_codec(codec, latents, pixels, settings, measures, coders, effort, short)
     if variant == "assumed":
         return sweep_assumed(codec, latents, pixels, settings, measures, short)
     quantizer = quantizer_by_name(variant)

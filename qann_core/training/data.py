@@ -52,7 +52,7 @@ def load_photos(paths: Sequence[Path], crop: int) -> PhotoSet:
 
     One usable photo in forty is for validation, never all of them. Those are chosen by a hash of
     the path below the folder that all photos have in common, so that a set of photos is always
-    split alike, wherever it lies and however its files are named.
+    split alike, wherever it is and however its files are named.
 
     Raises:
         ParameterError: when no photo is left to train on; says why.
@@ -173,7 +173,7 @@ class CropStream:
 
 
 class DeviceCrops:
-    """The same batches from photos that lie in an accelerator's memory, cut there.
+    """The same batches from photos in an accelerator's memory, cut there.
 
     Args:
         photos, crop, batch: as for ``CropStream``.

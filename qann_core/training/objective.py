@@ -46,7 +46,7 @@ class Objective(nn.Module):
         validation_photos: at most so many are validated with.
         updates: of the weights, each at other N, with one batch of crops.
         partial: whether some stages leave some parameters without a gradient.
-        settings: what it was told, to be saved with the run's options.
+        settings: its own options, to be saved with the run's options.
     """
 
     columns: tuple[str, ...]

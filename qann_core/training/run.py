@@ -1,6 +1,6 @@
 """The one training loop, whatever it trains: a budget, checkpoints to resume from, and a log.
 
-It runs in one process or many, as accelerate is told; the main one writes and validates.
+It runs in one process or many, as accelerate is configured; the main one writes and validates.
 """
 
 from __future__ import annotations

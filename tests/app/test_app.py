@@ -48,20 +48,25 @@ def test_example_photos_have_credits_and_cover_the_subjects():
     }
 
 
+def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[str]:
+    """The networks in ``run/model`` as a bundled model, beside the default one."""
+    copytree(models.models_folder() / "default", tmp_path / "default")
+    export_model(tmp_path / "run" / "model", tmp_path / name, "Made in a test.")
+    monkeypatch.setattr(models, "models_folder", lambda: tmp_path)
+    models.bundled_models.cache_clear()
+    yield name
+    models.bundled_models.cache_clear()
+    choice._codecs.pop(name, None)
+
+
 @pytest.fixture
 def second_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A second bundled model, whose restoration network corrects nothing."""
-    copytree(models.models_folder() / "default", tmp_path / "default")
     copytree(models.models_folder() / "default", tmp_path / "run" / "model")
     weights = tmp_path / "run" / "model" / "qann" / "diffusion_pytorch_model.safetensors"
     tensors = load_file(weights)
     save_file({k: v * ("heads" not in k) for k, v in tensors.items()}, weights)
-    export_model(tmp_path / "run" / "model", tmp_path / "idle", "It repairs nothing.")
-    monkeypatch.setattr(models, "models_folder", lambda: tmp_path)
-    models.bundled_models.cache_clear()
-    yield "idle"
-    models.bundled_models.cache_clear()
-    choice._codecs.pop("idle", None)
+    yield from bundled(tmp_path, monkeypatch, "idle")
 
 
 def test_model_is_chosen_by_name_and_only_among_the_bundled(pixels, second_model, tmp_path):
@@ -227,13 +232,7 @@ def tensor_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     qann = QannUNet(band_channels=(4,), band_levels=(0,), widths=(8, 8))
     vae.save_pretrained(tmp_path / "run" / "model" / "vae")
     qann.save_pretrained(tmp_path / "run" / "model" / "qann")
-    copytree(models.models_folder() / "default", tmp_path / "default")
-    export_model(tmp_path / "run" / "model", tmp_path / "tensor", "One tensor.")
-    monkeypatch.setattr(models, "models_folder", lambda: tmp_path)
-    models.bundled_models.cache_clear()
-    yield "tensor"
-    models.bundled_models.cache_clear()
-    choice._codecs.pop("tensor", None)
+    yield from bundled(tmp_path, monkeypatch, "tensor")
 
 
 def test_model_of_one_latent_tensor(pixels, tensor_model):

@@ -212,10 +212,16 @@ def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
         time.sleep(0.02)
 
 
-def start(folder: Path, out: Path) -> subprocess.Popen[bytes]:
+def started(folder: Path, out: Path, photo: np.ndarray) -> subprocess.Popen[bytes]:
+    """A batch of 23 files that has done some of them."""
+    for number in range(20):
+        Image.fromarray(photo[:, number:]).save(folder / f"{number:02}.png")
     command = [sys.executable, "-m", "qann_core", "compress", str(folder), str(out)]
     options = ["--levels", "48", "--workers", "1"]
-    return subprocess.Popen([*command, *options], stderr=subprocess.PIPE)
+    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE)
+    manifest = out / "manifest.jsonl"
+    wait_until(lambda: manifest.exists() and manifest.read_bytes().count(b"\n") >= 4)
+    return process
 
 
 @pytest.mark.slow
@@ -223,16 +229,12 @@ def start(folder: Path, out: Path) -> subprocess.Popen[bytes]:
 def test_an_interrupted_batch_goes_on(
     folder: Path, tmp_path: Path, photo: np.ndarray, sign: signal.Signals
 ) -> None:
-    for number in range(20):
-        Image.fromarray(photo[:, number:]).save(folder / f"{number:02}.png")
     out = tmp_path / "out"
-    process = start(folder, out)
-    manifest = out / "manifest.jsonl"
-    wait_until(lambda: manifest.exists() and manifest.read_bytes().count(b"\n") >= 4)
+    process = started(folder, out, photo)
     process.send_signal(sign)
     status = process.wait()
     assert status != 0
-    done = manifest.read_bytes().count(b"\n")
+    done = (out / "manifest.jsonl").read_bytes().count(b"\n")
     assert 4 <= done < 23
     summary = compress(folder, out)
     assert (summary.current, summary.done) == (done, 23 - done)
@@ -244,12 +246,8 @@ def test_an_interrupted_batch_goes_on(
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing(folder: Path, tmp_path: Path, photo: np.ndarray) -> None:
     psutil = pytest.importorskip("psutil")
-    for number in range(20):
-        Image.fromarray(photo[:, number:]).save(folder / f"{number:02}.png")
     out = tmp_path / "out"
-    process = start(folder, out)
-    manifest = out / "manifest.jsonl"
-    wait_until(lambda: manifest.exists() and manifest.read_bytes().count(b"\n") >= 4)
+    process = started(folder, out, photo)
     for child in psutil.Process(process.pid).children():
         if "spawn_main" in " ".join(child.cmdline()):
             child.send_signal(signal.SIGKILL)
