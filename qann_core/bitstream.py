@@ -30,14 +30,7 @@ from typing import TYPE_CHECKING
 from . import metadata_chunk
 from .coding.registry import coder_for_model, coder_name
 from .errors import BitstreamError, ParameterError
-from .limits import (
-    MAX_LEVELS,
-    MAX_PAYLOAD,
-    MAX_PIXELS,
-    MAX_SIDE,
-    MAX_UNTRUSTED_PIXELS,
-    MIN_LEVELS,
-)
+from .limits import MAX_LEVELS, MAX_PAYLOAD, MAX_PIXELS, MAX_SIDE, MAX_UNTRUSTED_PIXELS, MIN_LEVELS
 from .shapes import Shape, integer_range, pyramid_shapes
 
 if TYPE_CHECKING:

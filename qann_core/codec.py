@@ -27,20 +27,9 @@ from .models import (
     resolve_folder,
     wrong_model,
 )
-from .optimised_quantization import (
-    FactorisedRate,
-    LearnedRate,
-    Optimiser,
-    aim_for,
-    check_effort,
-)
+from .optimised_quantization import FactorisedRate, LearnedRate, Optimiser, aim_for, check_effort
 from .precision import decoding_precision
-from .quantization import (
-    QuantizedLatents,
-    check_levels,
-    dequantize,
-    quantize,
-)
+from .quantization import QuantizedLatents, check_levels, dequantize, quantize
 from .restoration import QannUNet
 from .samples import centred, pixels_of, rounded
 from .shapes import BLOCK, padded_size

@@ -41,12 +41,7 @@ from .limits import MAX_EFFORT, check_whole
 from .metrics import SSIMULACRA2_MIN_SIDE
 from .perceptual import eye_cost
 from .precision import decoding_precision
-from .quantization import (
-    DISTORTION_WEIGHT,
-    as_floats,
-    quantize,
-    step_for_levels,
-)
+from .quantization import DISTORTION_WEIGHT, as_floats, quantize, step_for_levels
 from .restoration import QannUNet
 from .samples import centred
 from .shapes import BLOCK, integer_range
@@ -279,13 +274,7 @@ class Optimiser:
         return float(own.sum()), gradient
 
     def _move(
-        self,
-        box: Box,
-        core: Box,
-        rows: int,
-        gradient: Pyramid,
-        moved: Pyramid,
-        relaxation: float,
+        self, box: Box, core: Box, rows: int, gradient: Pyramid, moved: Pyramid, relaxation: float
     ) -> tuple[float, list[tuple[Tensor, Tensor, Tensor]]]:
         """Moves the integers of a tile's core, in ``moved``; what the details cost before, in
         bits, and for each band old integers, new ones and dD/dq."""

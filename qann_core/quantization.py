@@ -74,10 +74,7 @@ def dead_zone_round(scaled: Tensor, offset: float = ROUNDING_OFFSET) -> Tensor:
 
 
 def quantize(
-    pyramid: Pyramid,
-    levels: int,
-    offset: float = ROUNDING_OFFSET,
-    latent_range: float = LL_RANGE,
+    pyramid: Pyramid, levels: int, offset: float = ROUNDING_OFFSET, latent_range: float = LL_RANGE
 ) -> tuple[np.ndarray, ...]:
     """Latents of one image (batch size 1) to int32 arrays (C, H, W) with at most N values.
 

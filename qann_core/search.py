@@ -69,10 +69,7 @@ _MEASURES = {
 
 
 def levels_for_bpp(
-    codec: Codec,
-    latents: Latents,
-    target: float,
-    effort: int = 0,
+    codec: Codec, latents: Latents, target: float, effort: int = 0
 ) -> tuple[bytes, int]:
     """The best file of at most ``target`` bits per pixel.
 
@@ -117,12 +114,7 @@ def _too_low(target: float, tries: _Tries) -> ParameterError:
 
 
 def levels_for_quality(
-    codec: Codec,
-    latents: Latents,
-    pixels: np.ndarray,
-    measure: str,
-    target: float,
-    effort: int = 0,
+    codec: Codec, latents: Latents, pixels: np.ndarray, measure: str, target: float, effort: int = 0
 ) -> tuple[bytes, int]:
     """The smallest file whose decoded image has at least the quality ``target``.
 
@@ -181,12 +173,7 @@ class _Tries:
     """What was found out about each N: the file's length, and the quality of the decoded image."""
 
     def __init__(
-        self,
-        codec: Codec,
-        latents: Latents,
-        pixels: np.ndarray,
-        measure: _Measure,
-        effort: int,
+        self, codec: Codec, latents: Latents, pixels: np.ndarray, measure: _Measure, effort: int
     ) -> None:
         self._codec, self._latents, self.pixels = codec, latents, pixels
         self._effort = effort

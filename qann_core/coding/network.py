@@ -33,14 +33,7 @@ from ..limits import MAX_LEVELS, MIN_LEVELS
 from ..roles import Role
 from ..wavelet import Pyramid
 from .likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, code_length
-from .passes import (
-    LEVEL_PASSES,
-    Phase,
-    band_by_band,
-    by_colour,
-    colour_by_colour,
-    seen_before,
-)
+from .passes import LEVEL_PASSES, Phase, band_by_band, by_colour, colour_by_colour, seen_before
 
 LIMIT = 127
 """Activations are integers within +-LIMIT."""
@@ -241,9 +234,7 @@ class PriorNetwork(nn.Module):
     rows: list[Tensor]
 
     def __init__(
-        self,
-        channels: Sequence[int] = (128, 96, 64, 32),
-        blocks: Sequence[int] = (3, 2, 2, 1),
+        self, channels: Sequence[int] = (128, 96, 64, 32), blocks: Sequence[int] = (3, 2, 2, 1)
     ) -> None:
         super().__init__()
         self.channels, self.block_counts = tuple(channels), tuple(blocks)

@@ -246,12 +246,7 @@ class _Coding:
                 h = level.ascend(h, seen)
 
     def _code_level(
-        self,
-        index: int,
-        level: PriorLevel,
-        h: Tensor,
-        target: np.ndarray,
-        given: np.ndarray | None,
+        self, index: int, level: PriorLevel, h: Tensor, target: np.ndarray, given: np.ndarray | None
     ) -> Tensor:
         """The passes of one level; fills ``target``, a tile (9, h, w), where it is not given.
 

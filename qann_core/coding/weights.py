@@ -127,8 +127,7 @@ def load_prior(folder: Path, device: str = "cpu") -> Prior:
         raise ModelError(f"The prior in {folder} cannot be loaded: {error}") from error
     if device != "cpu" and known_answer(network.to(device)) != answer:
         warnings.warn(
-            f"The prior runs on the CPU: on {device}, its convolutions are not exact.",
-            stacklevel=2,
+            f"The prior runs on the CPU: on {device}, its convolutions are not exact.", stacklevel=2
         )
         device = "cpu"
     if device == "cpu" and known_answer(network.to(device)) != answer:
