@@ -97,6 +97,10 @@ class BandCompanding(nn.Module):
     hides errors at its own place: self-contrast masking, as in part 2 of JPEG 2000 (ISO/IEC
     15444-2; Zeng, Daly and Lei 2002, "An overview of the visual optimization tools in JPEG 2000").
     The slope of the curve is 1 at zero.
+
+    N values cover a fixed range R. Gains over 1 push strong edges beyond +-R/2, where they would be
+    clipped, which shows as grey clouds beside the edge. So magnitudes over OVERLOAD R grow with
+    ``overload_slope`` instead of 1; with a fifth, +-0.9 R are coded.
     """
 
     KNEE = 64.0
@@ -105,8 +109,16 @@ class BandCompanding(nn.Module):
     LARGEST_BEND = 0.6
     """1 - a stays below it."""
 
-    def __init__(self) -> None:
+    OVERLOAD = 0.4
+    """Share of R over which magnitudes are coded more coarsely."""
+
+    def __init__(self, overload_slope: float = 1.0) -> None:
         super().__init__()
+        if not 0 < overload_slope <= 1:
+            raise ValueError(
+                f"overload_slope is {overload_slope}; it must be over 0 and at most 1."
+            )
+        self.overload_slope = overload_slope
         # One-dimensional, so that the optimizer does not take them for matrices.
         gain = torch.tensor([1.0, 0.82, 0.82]).repeat(WAVELET_LEVELS * 3)  # Y, C1, C2
         bend = torch.full((WAVELET_LEVELS * 9,), 0.05 / self.LARGEST_BEND)
@@ -128,14 +140,23 @@ class BandCompanding(nn.Module):
         gains, exponents = self._by_level()
         details = zip(pyramid[1:], gains, exponents, strict=True)
         curves = (_curve(x * (g / self.KNEE), a) * (self.KNEE / a) for x, g, a in details)
-        return pyramid[0], *curves
+        return pyramid[0], *(self._bent(y, self.overload_slope) for y in curves)
 
     def expand(self, latents: Pyramid) -> Pyramid:
         """Latents y to coefficients x: the inverse of ``compress``."""
         gains, exponents = self._by_level()
-        details = zip(latents[1:], gains, exponents, strict=True)
+        unbent = (self._bent(y, 1 / self.overload_slope) for y in latents[1:])
+        details = zip(unbent, gains, exponents, strict=True)
         curves = (_curve(y * (a / self.KNEE), 1 / a) * (self.KNEE / g) for y, g, a in details)
         return latents[0], *curves
+
+    def _bent(self, values: Tensor, slope: float) -> Tensor:
+        """The values with another slope over OVERLOAD R."""
+        if slope == 1:
+            return values
+        bound = self.OVERLOAD * wavelet.LL_RANGE
+        within = values.clamp(-bound, bound)
+        return within + (values - within) * slope
 
     def _by_level(self) -> tuple[Tensor, Tensor]:
         return self.gain[..., None, None], self.exponent[..., None, None]
@@ -219,6 +240,8 @@ class WaveletVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]
         encoder_blocks, decoder_blocks: residual blocks per level, (way down, way up).
         companding: whether the details have gains and are companded (``BandCompanding``);
             without, compress and expand leave them as they are.
+        overload_slope: slope of companding for magnitudes over 0.4 R, from 0 (not included) to 1,
+            which leaves them to be clipped at +-R/2.
     """
 
     roles: ClassVar = {"prior": Role.DENSITY}
@@ -235,12 +258,13 @@ class WaveletVAE(ModelMixin, ConfigMixin):  # type: ignore[misc]
         decoder_widths: Sequence[int] = (32, 48, 64, 96),
         decoder_blocks: Sequence[int] = (0, 1),
         companding: bool = False,
+        overload_slope: float = 1.0,
     ) -> None:
         super().__init__()
         self.encoder = ResidualTransform(encoder_widths, *encoder_blocks)
         self.decoder = ResidualTransform(decoder_widths, *decoder_blocks)
         self.prior = LogisticMixturePrior()
-        self.bands = BandCompanding() if companding else None
+        self.bands = BandCompanding(overload_slope) if companding else None
 
     def analysis(self, image: Tensor) -> Pyramid:
         """Image (B, 3, H, W), centred RGB (pixel - 127.5), sides multiples of 16 -> latents."""

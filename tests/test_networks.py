@@ -1,10 +1,13 @@
 """The networks: day-zero identity, bounds, locality, other latents, and what they are told."""
 
+import math
+
 import pytest
 import torch
 
 from qann_core import wavelet
 from qann_core.blocks import ResidualBlock, WindowAttention
+from qann_core.quantization import dequantize, quantize
 from qann_core.restoration import CORRECTION_LIMIT, QannUNet
 from qann_core.shapes import pyramid_shapes
 from qann_core.vae import LogisticMixturePrior, WaveletVAE
@@ -77,6 +80,31 @@ def test_companding_is_the_gain_at_zero_and_bends_large_coefficients() -> None:
         ):
             assert torch.equal(band, -negative)
             assert torch.allclose(band[0, :, 0, 0], value, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_an_overload_slope_keeps_strong_edges_from_being_clipped() -> None:
+    """Dark and bright stripes, amplified, survive a rounding to 513 levels."""
+    stripes = torch.where(torch.arange(64) % 32 < 16, -90.0, 90.0).expand(1, 3, 64, 64)
+    errors = {}
+    for slope in (1.0, 0.2):
+        vae = WaveletVAE(
+            (8, 8, 8, 8), (1, 1), (8, 8, 8, 8), (0, 1), companding=True, overload_slope=slope
+        )
+        assert vae.bands is not None
+        vae.bands.log_gain.fill_(math.log(2.5))
+        vae.bands.bend_logit.fill_(-4)
+        latents = vae.analysis(stripes)
+        assert torch.allclose(vae.synthesis(latents), stripes, atol=1e-2)
+        picture = vae.synthesis(dequantize(quantize(latents, 513), 513))
+        errors[slope] = float((picture - stripes).abs().max())
+    assert errors[1.0] > 10 * errors[0.2]
+
+
+@pytest.mark.parametrize("slope", [0.0, -1.0, 1.1, math.nan])
+def test_an_overload_slope_that_cannot_be_inverted_is_refused(slope) -> None:
+    with pytest.raises(ValueError, match="overload_slope"):
+        WaveletVAE(companding=True, overload_slope=slope)
 
 
 def test_a_gradient_passes_where_latents_are_zero() -> None:

@@ -31,6 +31,9 @@ CROP_FACTOR = 16
 AIMS = ("psnr", "eye")
 """What the weights can be made for: squared error, or what the eye sees."""
 
+OVERLOAD_SLOPE = 0.2
+"""See ``BandCompanding``: magnitudes up to 0.9 R are coded instead of 0.5 R."""
+
 LEARNED_SHARE = 0.5
 """What the learned prior counts of the rate, where there is one; the factorised prior counts the
 rest, so that the encoder goes on serving the Brotli coder, which does without a network."""
@@ -202,7 +205,8 @@ def scale(quantized: Pyramid, step: Tensor) -> Pyramid:
 def with_companding(vae: WaveletVAE) -> WaveletVAE:
     """The same weights in a VAE whose bands have gains and are companded, at their start."""
     sizes = {name: value for name, value in vae.config.items() if not name.startswith("_")}
-    made: WaveletVAE = WaveletVAE(**{**sizes, "companding": True})
+    companded = {"companding": True, "overload_slope": OVERLOAD_SLOPE}
+    made: WaveletVAE = WaveletVAE(**{**sizes, **companded})
     made.load_state_dict({**made.state_dict(), **vae.state_dict()})
     return made
 
