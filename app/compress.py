@@ -13,7 +13,7 @@ from qann_core.evaluation.peers import peer_by_name
 from qann_core.metrics import bits_per_pixel, psnr, ssim, ssimulacra2
 
 from .choice import Choice, codec_of, pack, slider_range
-from .cores import shares
+from .cores import cores
 from .matching import PeerResult, at_bytes, bytes_at_psnr, finest
 from .photos import Photo
 from .pictures import closer_look, lossless_bytes
@@ -99,7 +99,8 @@ class Result(Draft):
 def compress_in_steps(photo: Photo, levels: int) -> Iterator[Draft]:
     """The photo at N = ``levels``, by what was chosen: a ``Draft``, then the ``Result``.
 
-    Restoration takes as long as all else together: it has the cores but one for itself.
+    The file and the quantized picture are made side by side; then the networks that restore have
+    all cores.
     """
     choice, pixels = photo.choice, photo.pixels
     started = time.perf_counter()
@@ -115,15 +116,11 @@ def compress_in_steps(photo: Photo, levels: int) -> Iterator[Draft]:
         started = time.perf_counter()
         return codec.decode(quantized), time.perf_counter() - started
 
-    def without_restoration() -> tuple[np.ndarray, tuple[bytes, str]]:
-        plain = codec.decode(quantized, restore=False)
-        return plain, lossless_bytes(plain)
-
-    many, one = shares()
-    beside, packing = one.submit(without_restoration), one.submit(packed)
-    restoring = many.submit(decoded)
-    plain, quantized_file = beside.result()
+    packing = cores().one.submit(packed)
+    plain = cores().most.submit(codec.decode, quantized, restore=False).result()
+    quantized_file = lossless_bytes(plain)
     data, seconds = packing.result()
+    restoring = cores().every.submit(decoded)
     draft = Draft(
         levels=quantized.levels,
         step=quantized.step,
@@ -133,10 +130,10 @@ def compress_in_steps(photo: Photo, levels: int) -> Iterator[Draft]:
         quantized_file=quantized_file,
         encode_seconds=before_packing + seconds,
     )
-    ssim_quantized = one.submit(ssim, pixels, plain)
     yield draft
     restored, seconds = restoring.result()
-    ssim_restored = one.submit(ssim, pixels, restored)
+    ssim_quantized = cores().most.submit(ssim, pixels, plain)
+    ssim_restored = cores().one.submit(ssim, pixels, restored)
     psnr_restored = psnr(pixels, restored)
     yield Result(
         **vars(draft),
