@@ -6,8 +6,8 @@ from fuzz import run
 
 @pytest.mark.slow
 def test_no_mutant_breaks_the_reader() -> None:
-    kinds = {}
     for outcome in run(seconds=45):
         kinds = outcome.kinds
-    assert set(kinds) >= {"BitstreamError", "ModelError", "integers", "picture"}
-    assert kinds["picture"] + kinds["integers"] > 0.01 * sum(kinds.values())
+    for coder in ("brotli", "prior"):
+        assert kinds[coder, "BitstreamError"]
+        assert kinds[coder, "picture"] > 0.01 * outcome.total
