@@ -13,6 +13,7 @@ from qann_core import Codec, bitstream
 from qann_core.coding.symbols import varint
 from qann_core.errors import BitstreamError, ModelError, ParameterError, QannError
 from qann_core.limits import MAX_UNTRUSTED_PIXELS
+from qann_core.quantization import QuantizedLatents
 from qann_core.shapes import integer_range, pyramid_shapes
 
 
@@ -70,6 +71,22 @@ def test_coder_and_model_must_fit() -> None:
         fast.unpack(file_of(bytes(40), coder=3, model=fast.model_id))
     with pytest.raises(ModelError, match="model c23837bc"):
         qann_core.decompress(file_of(bytes(40), model="c23837bc"))
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_the_prior_codes_a_wavelet_vae_alone(channels: int, codec: Codec) -> None:
+    shapes = ((channels, 4, 4),)
+    bands = tuple(np.zeros(shape, np.int32) for shape in shapes)
+    payload = codec.prior.id + bytes(2 + channels + 40)
+    data = file_of(payload, (32, 32), coder=2)
+    for call in (
+        lambda: bitstream.unpack(data, codec.prior, band_shapes=lambda *_: shapes),
+        lambda: bitstream.pack(
+            QuantizedLatents(bands, 64, 32, 32, "0123abcd"), "prior", codec.prior, lambda *_: shapes
+        ),
+    ):
+        with pytest.raises(ModelError, match=f"1 arrays, the first of {channels} channels"):
+            call()
 
 
 @pytest.mark.parametrize("coder", ["brotli", "prior"])

@@ -54,7 +54,9 @@ class PriorCoder:
     name: str = "prior"
 
     def encode(self, bands: Sequence[np.ndarray], levels: int) -> bytes:
-        """See ``interface.EntropyCoder``; ParameterError for integers that N does not allow."""
+        """See ``interface.EntropyCoder``; ParameterError for integers that N does not allow, and
+        ModelError for latents that are no wavelet VAE's."""
+        self._check_shapes([band.shape for band in bands])
         low, high = integer_range(levels)
         if min(int(b.min()) for b in bands) < low or max(int(b.max()) for b in bands) > high:
             raise ParameterError(f"N = {levels} allows integers from {low} to {high} only.")
@@ -70,7 +72,7 @@ class PriorCoder:
 
         Raises:
             BitstreamError: when the payload does not hold such arrays.
-            ModelError: when it was coded with another prior.
+            ModelError: when it was coded with another prior, or the model's VAE is no wavelet VAE.
         """
         check, means, words = self._open(payload, shapes)
         reader = RangeReader(self.prior.tables, words)
@@ -89,7 +91,16 @@ class PriorCoder:
         total = sum(coding.costs) or 1.0
         return tuple(len(payload) * cost / total for cost in coding.costs)
 
+    def _check_shapes(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        bands, channels = len(shapes), shapes[0][0]
+        if (bands, channels) != (1 + len(self.prior.network.levels), 3):
+            raise ModelError(
+                f"The prior codes a wavelet VAE's latents, and this model's are {bands} arrays, "
+                f"the first of {channels} channels; use the coder brotli."
+            )
+
     def _open(self, payload: bytes, shapes: Shapes) -> tuple[bytes, list[int], bytes]:
+        self._check_shapes(shapes)
         channels = shapes[0][0]
         head = ID_BYTES + 2 + channels
         if len(payload) < head or (len(payload) - head) % 4:
