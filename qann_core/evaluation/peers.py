@@ -128,6 +128,7 @@ def _avif_options(quality: int, subsampling: str, tune: str | None = None) -> di
 
 _JPEG_SWEEP = (5, 10, 20, 30, 45, 60, 75, 90)  # at multiples of 5 there are published figures
 
+# tune=ssimulacra2 has no quality 100, which is lossless.
 _PILLOW_PEERS = (
     Peer("jpeg", "JPEG", 1, 100, _JPEG_SWEEP, "JPEG",
          lambda _, quality: {"quality": quality, "optimize": True, "subsampling": "4:2:0"},
@@ -141,7 +142,7 @@ _PILLOW_PEERS = (
          lambda _, quality: _avif_options(quality, "4:2:0"), "libavif", "avif"),
     Peer("avif-psnr", "AVIF, tune=psnr, 4:4:4", 0, 100, (0, 4, 9, 15, 21, 28, 36, 46, 58), "AVIF",
          lambda _, quality: _avif_options(quality, "4:4:4", "psnr"), "libavif", "avif"),
-    Peer("avif-ssimulacra2", "AVIF, tune=ssimulacra2", 0, 100, (0, 6, 14, 22, 30, 40, 50, 60, 72),
+    Peer("avif-ssimulacra2", "AVIF, tune=ssimulacra2", 0, 99, (0, 6, 14, 22, 30, 40, 50, 60, 72),
          "AVIF", lambda _, quality: _avif_options(quality, "4:2:0", "ssimulacra2"),
          "libavif", "avif"),
     Peer("jpeg2000", "JPEG 2000", 1, 100, (8, 20, 32, 43, 54, 65, 76, 87), "JPEG2000",

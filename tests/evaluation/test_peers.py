@@ -36,8 +36,6 @@ class TestEveryPeer:
 
     @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (33, 7)])
     def test_odd_sizes_and_both_ends(self, peer, shape):
-        if peer.name == "avif-ssimulacra2":
-            pytest.skip("libaom's tune=ssimulacra2 refuses images of a few pixels a side")
         pixels = photo_like(*shape)
         for quality in (peer.min_quality, peer.max_quality):
             decoded = peer.decode(peer.encode(pixels, quality))
