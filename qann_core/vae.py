@@ -140,18 +140,18 @@ class BandCompanding(nn.Module):
         gains, exponents = self._by_level()
         details = zip(pyramid[1:], gains, exponents, strict=True)
         curves = (_curve(x * (g / self.KNEE), a) * (self.KNEE / a) for x, g, a in details)
-        return pyramid[0], *(self._bent(y, self.overload_slope) for y in curves)
+        return pyramid[0], *(self.bend(y, self.overload_slope) for y in curves)
 
     def expand(self, latents: Pyramid) -> Pyramid:
         """Latents y to coefficients x: the inverse of ``compress``."""
         gains, exponents = self._by_level()
-        unbent = (self._bent(y, 1 / self.overload_slope) for y in latents[1:])
+        unbent = (self.bend(y, 1 / self.overload_slope) for y in latents[1:])
         details = zip(unbent, gains, exponents, strict=True)
         curves = (_curve(y * (a / self.KNEE), 1 / a) * (self.KNEE / g) for y, g, a in details)
         return latents[0], *curves
 
-    def _bent(self, values: Tensor, slope: float) -> Tensor:
-        """The values with another slope over OVERLOAD R."""
+    def bend(self, values: Tensor, slope: float) -> Tensor:
+        """The values, of any shape, with another slope over OVERLOAD R."""
         if slope == 1:
             return values
         bound = self.OVERLOAD * wavelet.LL_RANGE

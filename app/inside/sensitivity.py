@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import torch
 
 from qann_core import Codec
+from qann_core.vae import BandCompanding
 from qann_core.wavelet import COLOURS, ORIENTATIONS
 
 from . import drawings as drawn
@@ -26,7 +28,7 @@ def sensitivity(anatomy: Anatomy) -> str:
     found = _tuning(anatomy.codec)
     if found is None:
         return _NONE
-    gains, exponents, knee = found
+    gains, _ = found
     finest, coarsest = gains[-1, :, 0].mean(), gains[0, :, 0].mean()
     return (
         plates.head(
@@ -35,12 +37,12 @@ def sensitivity(anatomy: Anatomy) -> str:
             words.SENSITIVITY,
         )
         + plates.plates(_matrix(anatomy.step, gains))
-        + _charts(anatomy.codec, knee)
+        + _charts(anatomy.codec)
     )  # fmt: skip
 
 
-def _tuning(codec: Codec) -> tuple[np.ndarray, np.ndarray, float] | None:
-    """Gains and exponents, (levels, orientations, colours), and the knee in grey levels."""
+def _tuning(codec: Codec) -> tuple[np.ndarray, np.ndarray] | None:
+    """Gains and exponents, (levels, orientations, colours)."""
     bands = getattr(codec.vae, "bands", None)  # other VAEs have none
     if bands is None:
         return None
@@ -48,7 +50,7 @@ def _tuning(codec: Codec) -> tuple[np.ndarray, np.ndarray, float] | None:
         values.detach().cpu().numpy().reshape(-1, len(ORIENTATIONS), len(COLOURS))
         for values in (bands.gain, bands.exponent)
     )
-    return gains, exponents, bands.KNEE
+    return gains, exponents
 
 
 def _matrix(step: float, gains: np.ndarray) -> str:
@@ -73,15 +75,18 @@ def _matrix(step: float, gains: np.ndarray) -> str:
 
 
 @cache  # codecs are a few, and stay
-def _charts(codec: Codec, knee: float) -> str:
+def _charts(codec: Codec) -> str:
     found = _tuning(codec)
     assert found is not None
-    gains, exponents, _ = found
-    x = np.linspace(0, 1500, 200)
+    gains, exponents = found
+    bands: BandCompanding = codec.vae.bands  # type: ignore[attr-defined]
+    x = np.linspace(0, 7000, 200)
     curves = {}
     for number, colour in enumerate(COLOURS):
         a = float(exponents[:, :, number].mean())
-        curves[f"{colour}, exponent {a:.2f}"] = x, ((x / knee + 1) ** a - 1) * knee / a
+        bent = ((x / bands.KNEE + 1) ** a - 1) * bands.KNEE / a
+        rounded = bands.bend(torch.from_numpy(bent), bands.overload_slope).numpy()
+        curves[f"{colour}, a = {a:.2f}"] = x, rounded
     means = ", ".join(
         f"{colour} " + ", ".join(f"{gain:.2f}" for gain in gains[:, :, number].mean(1))
         for number, colour in enumerate(COLOURS)
@@ -95,6 +100,7 @@ def _charts(codec: Codec, knee: float) -> str:
         plates.chart(
             drawn.companding(curves), "Companding",
             "Curves that bend below the diagonal: large values are rounded more coarsely.",
-            "Mean exponent of each colour. On the dotted line nothing would be bent.",
+            "a: mean exponent of each colour. On the dotted line nothing would be bent. Beyond the "
+            "kink are the strongest edges; without it they would be cut off.",
         ),
     )  # fmt: skip

@@ -25,7 +25,7 @@ SENSITIVITY = (
     "step of that band. These 36 gains were learned. They are this codec's <b>quantization "
     "matrix</b>, as JPEG has one ({jpeg}), and they follow the eye's <b>contrast sensitivity</b> "
     "({watson}). <b>Companding</b> then bends large values down: strong texture hides errors "
-    "({part2})."
+    "({part2}), and the strongest edges still find one of the N values."
 )
 
 LEVELS = (

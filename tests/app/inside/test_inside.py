@@ -213,7 +213,7 @@ def test_the_toy_has_busy_rows_of_sixteen_pixels(opened):
 def test_gains_become_the_step_of_each_band(monkeypatch):
     gains = np.ones((4, 3, 3))
     gains[0, 0, 0] = 2.0
-    monkeypatch.setattr(sensitivity, "_tuning", lambda codec: (gains, 0.9 * gains, 64.0))
+    monkeypatch.setattr(sensitivity, "_tuning", lambda codec: (gains, 0.9 * gains))
     html = sensitivity.sensitivity(Anatomy(photos.Photo("flat", np.zeros((24, 40, 3))), 101))
     cells = re.findall(r"<td style='[^']*'>(\d+)</td>", html)
     assert len(cells) == 36 and cells[:2] == ["35", "71"]  # 7067 / 100 grey levels
