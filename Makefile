@@ -52,7 +52,7 @@ POINTS ?= runs/kodak-points
 benchmark: $(DEV_STAMP)
 	$(BIN)/qann evaluate $(IMAGES) --out assets/benchmarks --points $(POINTS) --force \
 		--model default fast --coder brotli prior --effort 0 8 --levels 32 64 128 256 \
-		--peers jpeg webp avif avif-psnr avif-ssimulacra2 jpegxl --variants assumed \
+		--peers jpeg webp avif avif-psnr avif-ssimulacra2 jpegxl --variants assumed --cost \
 		--metrics psnr ssim ms_ssim ssimulacra2 butteraugli
 	$(BIN)/python benchmarks/readme.py
 
