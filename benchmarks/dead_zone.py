@@ -96,7 +96,10 @@ def main() -> None:
     print(f"{len(pictures)} photos; BD-rate against offset {ROUNDING_OFFSET}")
     rows = []
     for offset, (bpp, plain, restored) in curves.items():
-        deltas = bd_rate(rate, anchors[1], bpp, restored), bd_rate(rate, anchors[0], bpp, plain)
+        deltas = (
+            bd_rate((rate, anchors[1]), (bpp, restored)),
+            bd_rate((rate, anchors[0]), (bpp, plain)),
+        )
         rows.append((f"{offset:.2f}", *cells(deltas, restored - plain)))
     print(markdown_table(("offset", "restored, %", "quantized, %", GAINS), rows))
 

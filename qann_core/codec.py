@@ -10,26 +10,21 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from . import bitstream, wavelet
+from . import bitstream, models, wavelet
 from .device import device_by_name
 from .errors import ModelError, ParameterError
 from .images import check_pixels
-from .limits import MAX_EFFORT, MAX_LEVELS, MAX_UNTRUSTED_PIXELS, MIN_LEVELS
-from .models import (
-    DEFAULT_MODEL,
-    check_coder,
-    coder_names,
-    has_prior,
-    load_networks,
-    model_aim,
-    model_by_id,
-    prior_folder,
-    resolve_folder,
-    wrong_model,
+from .limits import (
+    MAX_EFFORT,
+    MAX_LEVELS,
+    MAX_UNTRUSTED_PIXELS,
+    MIN_LEVELS,
+    check_effort,
+    check_levels,
 )
-from .optimised_quantization import FactorisedRate, LearnedRate, Optimiser, aim_for, check_effort
+from .optimised_quantization import FactorisedRate, LearnedRate, Optimiser, aim_for
 from .precision import decoding_precision
-from .quantization import QuantizedLatents, check_levels, dequantize, quantize
+from .quantization import QuantizedLatents, dequantize, quantize
 from .restoration import QannUNet
 from .samples import centred, pixels_of, rounded
 from .shapes import BLOCK, padded_size
@@ -102,7 +97,7 @@ class Codec:
 
     @classmethod
     def load(
-        cls, model: str | Path = DEFAULT_MODEL, coder: str | None = None, device: str = "cpu"
+        cls, model: str | Path = models.DEFAULT_MODEL, coder: str | None = None, device: str = "cpu"
     ) -> Codec:
         """Loads a model.
 
@@ -117,25 +112,25 @@ class Codec:
             ModelError: when it is not there or cannot be used.
             ParameterError: when the model has no such coder, or this machine no such device.
         """
-        folder = resolve_folder(model)
-        coder = check_coder(folder, coder)
+        folder = models.resolve_folder(model)
+        coder = models.check_coder(folder, coder)
         device_by_name(device)
-        return cls(*load_networks(folder), folder, coder, device)
+        return cls(*models.load_networks(folder), folder, coder, device)
 
     @property
     def coders(self) -> tuple[str, ...]:
         """Names of the entropy coders that can pack its latents, the default one first."""
-        return ("brotli",) if self.folder is None else coder_names(self.folder)
+        return ("brotli",) if self.folder is None else models.coder_names(self.folder)
 
     @property
     def has_prior(self) -> bool:
         """Whether this model has a learned prior, which the coder "prior" needs."""
-        return self.folder is not None and has_prior(self.folder)
+        return self.folder is not None and models.has_prior(self.folder)
 
     @property
     def aim(self) -> str:
         """What the model was trained for, which an effort minimises: see ``models.ModelInfo``."""
-        return "psnr" if self.folder is None else model_aim(self.folder)
+        return "psnr" if self.folder is None else models.model_aim(self.folder)
 
     @property
     def restores(self) -> bool:
@@ -158,7 +153,7 @@ class Codec:
             raise ModelError(f"Model {self.model_id} has no prior; use the coder brotli.")
         from .coding.weights import cached_prior
 
-        return cached_prior(prior_folder(self.folder), self.device.type)
+        return cached_prior(models.prior_folder(self.folder), self.device.type)
 
     @torch.inference_mode()
     def encode(self, pixels: np.ndarray) -> Latents:
@@ -363,7 +358,9 @@ class Codec:
     def check_model(self, model_id: str) -> None:
         """Raises ModelError unless ``model_id`` names this codec's weights."""
         if model_id != self.model_id:
-            raise wrong_model(model_id, self.model_id)
+            raise ModelError(
+                f"The file was made with model {model_id}; this codec has model {self.model_id}."
+            )
 
 
 def compress(pixels: np.ndarray, levels: int = 96) -> bytes:
@@ -373,7 +370,7 @@ def compress(pixels: np.ndarray, levels: int = 96) -> bytes:
         ImageError, ParameterError: as ``Codec.encode`` and ``Codec.quantize``.
     """
     levels = check_levels(levels)
-    codec = _cached(DEFAULT_MODEL)
+    codec = _cached(models.DEFAULT_MODEL)
     return codec.pack(codec.encode(pixels), levels)
 
 
@@ -391,7 +388,7 @@ def decompress(
         ModelError: when the model that made it, or the prior that it needs, is not installed.
     """
     header = bitstream.read_header(data, max_pixels)
-    codec = _cached(model_by_id(header.model_id).name)
+    codec = _cached(models.model_by_id(header.model_id).name)
     return codec.decode(codec.unpack(data, max_pixels), restore)
 
 

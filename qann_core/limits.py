@@ -47,6 +47,16 @@ def check_whole(name: str, value: int, lowest: int, highest: int) -> int:
     return int(value)
 
 
+def check_levels(levels: int) -> int:
+    """Returns N as an int; ParameterError unless it is from MIN_LEVELS to MAX_LEVELS."""
+    return check_whole("N", levels, MIN_LEVELS, MAX_LEVELS)
+
+
+def check_effort(effort: int) -> int:
+    """Returns the number of passes as an int; ParameterError unless it is from 0 to MAX_EFFORT."""
+    return check_whole("effort", effort, 0, MAX_EFFORT)
+
+
 def check_positive(name: str, value: float, highest: float = math.inf) -> None:
     """Raises ParameterError where ``value`` is no finite number above 0, up to ``highest``."""
     if not (math.isfinite(value) and 0 < value <= highest):

@@ -117,11 +117,6 @@ def folder_digest(folder: Path, names: Sequence[str] = MODEL_FILES) -> str:
     return digest.hexdigest()[:8]
 
 
-def wrong_model(made_with: str, own: str) -> ModelError:
-    """The error of a codec whose weights are not those that a file was made with."""
-    return ModelError(f"The file was made with model {made_with}; this codec has model {own}.")
-
-
 def resolve_folder(model: str | Path) -> Path:
     """The folder of a bundled model's name, of a path to one or to a VAE alone, or of a hub id.
 

@@ -37,7 +37,6 @@ import torch
 from torch import Tensor
 
 from .coding.network import PriorNetwork
-from .limits import MAX_EFFORT, check_whole
 from .metrics import SSIMULACRA2_MIN_SIDE
 from .perceptual import eye_cost
 from .precision import decoding_precision
@@ -174,15 +173,6 @@ class _Tally:
     bits: float
     slope: float
     squares: float
-
-
-def check_effort(effort: int) -> int:
-    """Returns the number of passes as an int.
-
-    Raises:
-        ParameterError: when it is not a whole number from 0 to MAX_EFFORT.
-    """
-    return check_whole("effort", effort, 0, MAX_EFFORT)
 
 
 class Optimiser:

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .limits import MAX_LEVELS, MIN_LEVELS, check_whole
 from .shapes import integer_range
 from .wavelet import LL_RANGE, Pyramid
 
@@ -49,15 +48,6 @@ class QuantizedLatents:
     def step(self) -> float:
         """The quantization step, in the latents' own unit."""
         return step_for_levels(float(self.levels), self.latent_range)
-
-
-def check_levels(levels: int) -> int:
-    """Returns N as an int.
-
-    Raises:
-        ParameterError: when it is not a whole number from MIN_LEVELS to MAX_LEVELS.
-    """
-    return check_whole("levels", levels, MIN_LEVELS, MAX_LEVELS)
 
 
 _Number = TypeVar("_Number", float, Tensor)

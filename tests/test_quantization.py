@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qann_core.errors import ParameterError
-from qann_core.limits import MAX_LEVELS, MIN_LEVELS
+from qann_core.limits import MAX_LEVELS, MIN_LEVELS, check_levels
 from qann_core.quantization import (
     ROUNDING_OFFSET,
-    check_levels,
     dead_zone_round,
     dequantize,
     quantize,

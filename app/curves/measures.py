@@ -141,4 +141,4 @@ def _bd_rate(anchor: list[Shown], own: list[Shown], measure: Measure) -> float |
     def values(curve: list[Shown]) -> list[float]:
         return [decibels(s.value) if measure.similarity else s.value for s in curve]
 
-    return bd_rate([s.bpp for s in anchor], values(anchor), [s.bpp for s in own], values(own))
+    return bd_rate(([s.bpp for s in anchor], values(anchor)), ([s.bpp for s in own], values(own)))

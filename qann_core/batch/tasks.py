@@ -17,15 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 from ..errors import ParameterError, QannError, is_out_of_memory
 from ..files import is_image_name
 from ..images import WRITTEN_EXTENSIONS, encode_image, read_image
-from ..limits import (
-    MAX_EFFORT,
-    MAX_LEVELS,
-    MAX_PAYLOAD,
-    MAX_PIXELS,
-    MIN_LEVELS,
-    check_positive,
-    check_whole,
-)
+from ..limits import MAX_PAYLOAD, MAX_PIXELS, check_effort, check_levels, check_positive
 from ..metadata import Metadata, save_options
 from ..metadata_chunk import MAX_BYTES, Kept, attach, detach
 from ..metrics import measured
@@ -88,9 +80,9 @@ class Compression:
             target = getattr(self, name)
             if target is not None:
                 check_positive(f"--{name}", target, highest)
-        check_whole("effort", self.effort, 0, MAX_EFFORT)
+        check_effort(self.effort)
         folder = resolve_folder(self.model)
-        check_whole("N", self.levels, MIN_LEVELS, MAX_LEVELS)
+        check_levels(self.levels)
         check_coder(folder, self.coder)
 
     def prepare(self) -> None:

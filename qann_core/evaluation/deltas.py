@@ -15,6 +15,9 @@ import numpy as np
 MIN_OVERLAP = 0.5
 """Bjontegaard deltas need this share of the shorter curve's range in common."""
 
+Axes = tuple[Sequence[float], Sequence[float]]
+"""A curve's rates, in a unit that two curves share, and qualities, such as PSNR in dB."""
+
 _OPTIONS = {"method": "pchip", "require_matching_points": False, "min_overlap": 0}
 
 
@@ -39,68 +42,45 @@ def decibels(similarity: float) -> float:
     return math.inf if similarity >= 1 else -10 * math.log10(1 - similarity)
 
 
-def bd_rate(
-    rate_a: Sequence[float],
-    metric_a: Sequence[float],
-    rate_b: Sequence[float],
-    metric_b: Sequence[float],
-) -> float | None:
-    """Bjontegaard delta rate of curve b against the anchor a, in per cent; negative: b is better.
+def bd_rate(anchor: Axes, curve: Axes) -> float | None:
+    """Bjontegaard delta rate of a curve against the anchor, in per cent; negative: it is better.
 
-    The mean difference of log-rate at equal metric over the common range of the metric, with
+    The mean difference of log-rate at equal quality over the common range of quality, with
     piecewise cubic interpolation (PCHIP) by the ``bjontegaard`` package (Herglotz et al. 2022,
     after Bjontegaard, VCEG-M33, 2001). Points may come in any order; one that costs more than
     another without being better is dropped, and so is one that is not finite.
 
-    Args:
-        rate_a, rate_b: rates, in any unit, the same for both.
-        metric_a, metric_b: quality, such as PSNR in dB.
-
     Returns:
         Per cent; None where there is none, see ``problem``.
     """
-    return _delta("bd_rate", (rate_a, metric_a), (rate_b, metric_b), over_rate=False)
+    return _delta("bd_rate", anchor, curve, over_rate=False)
 
 
-def bd_quality(
-    rate_a: Sequence[float],
-    metric_a: Sequence[float],
-    rate_b: Sequence[float],
-    metric_b: Sequence[float],
-) -> float | None:
-    """Bjontegaard delta quality (BD-PSNR) of b against the anchor a; positive: b is better.
+def bd_quality(anchor: Axes, curve: Axes) -> float | None:
+    """Bjontegaard delta quality (BD-PSNR) against the anchor; positive: the curve is better.
 
-    The mean difference of quality, in the metric's unit, at equal rate over the common range of
-    log-rate; otherwise as ``bd_rate``.
+    The mean difference of quality, in its unit, at equal rate over the common range of log-rate;
+    otherwise as ``bd_rate``.
     """
-    return _delta("bd_psnr", (rate_a, metric_a), (rate_b, metric_b), over_rate=True)
+    return _delta("bd_psnr", anchor, curve, over_rate=True)
 
 
-_Axes = tuple[Sequence[float], Sequence[float]]
-
-
-def _delta(function: str, a: _Axes, b: _Axes, over_rate: bool) -> float | None:
-    if problem(*a, *b, over_rate) is not None:
+def _delta(function: str, anchor: Axes, curve: Axes, over_rate: bool) -> float | None:
+    if problem(anchor, curve, over_rate) is not None:
         return None
     import bjontegaard  # imported here because it imports matplotlib
 
     delta = getattr(bjontegaard, function)
-    return float(delta(*_increasing(*a), *_increasing(*b), **_OPTIONS))
+    return float(delta(*_increasing(*anchor), *_increasing(*curve), **_OPTIONS))
 
 
-def problem(
-    rate_a: Sequence[float],
-    metric_a: Sequence[float],
-    rate_b: Sequence[float],
-    metric_b: Sequence[float],
-    over_rate: bool = False,
-) -> str | None:
+def problem(anchor: Axes, curve: Axes, over_rate: bool = False) -> str | None:
     """Why two curves have no Bjontegaard delta, in a few words; None where they have one.
 
     Args:
         over_rate: whether the delta is of quality, taken over the range of rate.
     """
-    a, b = _increasing(rate_a, metric_a), _increasing(rate_b, metric_b)
+    a, b = _increasing(*anchor), _increasing(*curve)
     if min(len(a[0]), len(b[0])) < 2:
         return "a curve has fewer than two points that are finite, of positive rate and improving"
     x, y = (np.log(a[0]), np.log(b[0])) if over_rate else (a[1], b[1])

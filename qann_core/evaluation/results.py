@@ -18,15 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from .deltas import bd_quality, bd_rate, problem, spread
+from .deltas import Axes, bd_quality, bd_rate, problem, spread
 from .measures import MEASURES
 from .points import QANN, QUANTIZED, RESTORED, Curve, Point, labels
 from .published import Published, PublishedCurve, published_for
 from .runner import Evaluation
 
 Document = dict[str, Any]
-Axes = tuple[list[float], list[float]]
-"""Rates in bits per pixel, and qualities on the scale that deltas are taken on."""
 
 
 class Curves:
@@ -275,7 +273,7 @@ def _deltas(
                 common = curves.images(curve, m) & curves.images(anchor, m)
                 axes = curves.axes(anchor, m, common), curves.axes(curve, m, common)
                 each = spread([
-                    bd_rate(*curves.axes_of_image(anchor, m, i), *curves.axes_of_image(curve, m, i))
+                    bd_rate(curves.axes_of_image(anchor, m, i), curves.axes_of_image(curve, m, i))
                     for i in sorted(curves.images(curve) & curves.images(anchor))
                 ])  # fmt: skip
                 row[m] = {**_delta(*axes), "images": len(common), "spread": each and asdict(each)}
@@ -286,8 +284,8 @@ def _deltas(
 
 
 def _delta(anchor: Axes, curve: Axes) -> dict[str, Any]:
-    reason = problem(*anchor, *curve)
-    values = {"bd_rate": bd_rate(*anchor, *curve), "bd_quality": bd_quality(*anchor, *curve)}
+    reason = problem(anchor, curve)
+    values = {"bd_rate": bd_rate(anchor, curve), "bd_quality": bd_quality(anchor, curve)}
     return {**values, "reason": reason} if reason else values
 
 

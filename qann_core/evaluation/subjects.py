@@ -17,6 +17,7 @@ import numpy as np
 
 from .. import __version__
 from ..errors import ParameterError
+from ..limits import check_effort, check_levels
 from ..models import (
     check_coder,
     coder_names,
@@ -160,9 +161,6 @@ def make_subjects(
             out of range, or something is named twice.
         ModelError: when weights are not there.
     """
-    from ..optimised_quantization import check_effort
-    from ..quantization import check_levels
-
     chosen: list[Subject] = []
     settings = tuple(check_levels(n) for n in sorted(set(levels)))
     for model in models:

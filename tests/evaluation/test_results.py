@@ -234,5 +234,5 @@ class TestPublished:
         curves = {curve.label: curve for curve in published.curves}
         assert {"BPG 4:4:4", "HEVC HM", "VVC VTM", "AV1"} <= set(curves)
         bpg, vtm = curves["BPG 4:4:4"], curves["VVC VTM"]
-        rate = bd_rate(bpg.bpp, bpg.measures["psnr"], vtm.bpp, vtm.measures["psnr"])
+        rate = bd_rate((bpg.bpp, bpg.measures["psnr"]), (vtm.bpp, vtm.measures["psnr"]))
         assert rate is not None and -30 < rate < -15, "VVC is known to need about a fifth less"
