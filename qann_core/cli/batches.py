@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ParameterError, one_line
-from ..metadata import not_kept
+from ..images.metadata import not_kept
 
 if TYPE_CHECKING:
     from ..batch import Compression, Decompression, Summary

@@ -127,7 +127,7 @@ def _run_file(
 ) -> dict[str, Any] | None:
     """Does one file; returns what to say about it, None where the output takes that place."""
     from ..files import check_target, write_bytes_atomically
-    from ..metadata import not_kept
+    from ..images.metadata import not_kept
 
     task.check()
     to_stdout = options.output == "-"

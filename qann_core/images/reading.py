@@ -17,14 +17,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..errors import ImageError, ParameterError
+from ..files import write_bytes_atomically
+from ..limits import MAX_PIXELS, MAX_SIDE
 from . import isobmff, png
 from .colour import to_srgb
 from .colour_coding import ColourCoding
 from .deep_samples import to_8_bits
-from .errors import ImageError, ParameterError
-from .files import write_bytes_atomically
 from .isobmff import brands
-from .limits import MAX_PIXELS, MAX_SIDE
 from .metadata import Metadata, read_metadata
 from .tiff import MAGIC, TiffPage
 

@@ -363,7 +363,7 @@ class TestExamples:
         import json
         from pathlib import Path
 
-        folder = Path(__file__).parent.parent / "assets" / "examples"
+        folder = Path(__file__).parents[2] / "assets" / "examples"
         credits = json.loads((folder / "credits.json").read_text(encoding="utf-8"))
         listed = {entry["file"] for entry in credits}
         assert listed == {p.name for p in folder.iterdir() if p.suffix == ".jpg"}

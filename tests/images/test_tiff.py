@@ -14,7 +14,7 @@ from PIL import Image
 
 from qann_core.errors import ImageError
 from qann_core.images import read_image
-from qann_core.tiff import TiffPage
+from qann_core.images.tiff import TiffPage
 
 SIXTEEN = "16-bit samples were scaled to 8 bits."
 OVER_WHITE = "Transparency was composited over white."

@@ -6,7 +6,7 @@ from made_images import SRGB_COLUMNS, gradient, matrix_profile, saved
 from PIL import Image
 
 from qann_core.images import read_image
-from qann_core.metadata import not_kept
+from qann_core.images.metadata import not_kept
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"></x:xmpmeta>'
 

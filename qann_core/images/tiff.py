@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..errors import ImageError
+from ..limits import MAX_PIXELS, MAX_SIDE
 from .deep_samples import to_8_bits
-from .errors import ImageError
-from .limits import MAX_PIXELS, MAX_SIDE
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How a TIFF or BigTIFF file begins, in either byte order."""
