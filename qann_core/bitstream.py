@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import metadata_chunk
-from .coding.registry import coder_for_model, coder_name
+from .coding.registry import coder_by_name, coder_name
 from .errors import BitstreamError, ParameterError
 from .limits import MAX_LEVELS, MAX_PAYLOAD, MAX_PIXELS, MAX_SIDE, MAX_UNTRUSTED_PIXELS, MIN_LEVELS
 from .shapes import Shape, integer_range, pyramid_shapes
@@ -89,8 +89,7 @@ def pack(
 
     Args:
         coder: "brotli", or "prior" for the learned prior.
-        prior: what the prior coder is to use; by default, the prior of the latents' model, which
-            must then be a bundled one.
+        prior: the model's, which the prior coder needs.
         band_shapes: of the model's VAE.
 
     Raises:
@@ -99,7 +98,7 @@ def pack(
             (size, N, model id, shapes, or integers outside ``integer_range(N)``).
     """
     _check_latents(latents, band_shapes)
-    chosen = coder_for_model(coder, latents.model_id, prior)
+    chosen = coder_by_name(coder, prior)
     payload = chosen.encode(latents.bands, latents.levels)
     head = _FIELDS.pack(
         MAGIC, VERSION, chosen.id, bytes.fromhex(latents.model_id), latents.levels,
@@ -118,7 +117,7 @@ def unpack(
     """The bytes of a .qann file to quantized latents.
 
     Args:
-        prior: the model's; by default, that of the bundled model that the file names.
+        prior: the model's, which files of the prior coder need.
         max_pixels: largest image, in pixels, to do any work for.
         band_shapes, latent_range: of the model's VAE, by default a wavelet VAE's.
 
@@ -132,7 +131,7 @@ def unpack(
     payload = plain[HEADER_BYTES:]
     (stored,) = _CHECKSUM.unpack_from(plain, _FIELDS.size)
     metadata_chunk.check_checksum(stored, plain[: _FIELDS.size], payload)
-    coder = coder_for_model(header.coder, header.model_id, prior)
+    coder = coder_by_name(header.coder, prior)
     shapes = band_shapes(header.height, header.width)
     bands = coder.decode(payload, shapes, header.levels)
 

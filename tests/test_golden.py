@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import qann_core
-from qann_core import bitstream, models
+from qann_core import Codec, models
 
 GOLDEN = sorted(
     file
@@ -24,7 +24,7 @@ def test_there_are_golden_files_of_every_bundled_model() -> None:
 
 @pytest.mark.parametrize("file", GOLDEN, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_integers_are_exact(file: Path) -> None:
-    quantized = bitstream.unpack(file.read_bytes())
+    quantized = Codec.load(models.model_by_id(file.parent.name).name).unpack(file.read_bytes())
     with np.load(file.with_suffix(".npz")) as stored:
         assert len(stored.files) == len(quantized.bands)
         for index, band in enumerate(quantized.bands):

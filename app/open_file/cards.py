@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qann_core import ModelError
 from qann_core.bitstream import HEADER_BYTES, Header
-from qann_core.coding.registry import coder_for_model
+from qann_core.coding.registry import coder_by_name
 from qann_core.models import model_by_id
 from qann_core.quantization import step_for_levels
 
@@ -31,15 +31,17 @@ def header_table(header: Header) -> str:
 
 
 def bytes_by_part(data: bytes, header: Header) -> list[tuple[str, float]]:
-    """Where the file's bytes go: header, then the latents' bands, coarse to fine."""
-    vae = codec_of(model_by_id(header.model_id).name).vae
-    shapes = vae.band_shapes(header.height, header.width)
-    coder = coder_for_model(header.coder, header.model_id)
-    bands = coder.bytes_by_band(data[HEADER_BYTES:], shapes, header.levels)
+    """Where the file's bytes go: header, the latents' bands, coarse to fine, and metadata."""
+    codec = codec_of(model_by_id(header.model_id).name)
+    shapes = codec.vae.band_shapes(header.height, header.width)
+    coder = coder_by_name(header.coder, codec.prior if header.coder == "prior" else None)
+    payload = data[HEADER_BYTES : HEADER_BYTES + header.payload_bytes]
+    bands = coder.bytes_by_band(payload, shapes, header.levels)
     scales = len(shapes) - 1
     names = [f"Coarse picture, 1/{2**scales}" if scales else "Latents"]
     names += [f"Details at 1/{2 ** (scales - level)}" for level in range(scales)]
-    return [("Header", float(HEADER_BYTES)), *zip(names, bands, strict=True)]
+    parts = [("Header", float(HEADER_BYTES)), *zip(names, bands, strict=True)]
+    return [*parts, ("Metadata", header.metadata_bytes)] if header.metadata_bytes else parts
 
 
 def parts_table(parts: list[tuple[str, float]]) -> str:

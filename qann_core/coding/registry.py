@@ -47,16 +47,3 @@ def coder_by_name(name: str, prior: Prior | None = None) -> EntropyCoder:
         return PriorCoder(prior)
     names = ", ".join(CODER_NAMES.values())
     raise ParameterError(f"There is no entropy coder named {name!r}; there are: {names}.")
-
-
-def coder_for_model(name: str, model_id: str, prior: Prior | None = None) -> EntropyCoder:
-    """The same, with the prior of the bundled model with this id where none is given.
-
-    Raises:
-        ModelError: also when there is no such model or it has no prior.
-    """
-    if name == "prior" and prior is None:
-        from .weights import prior_of_model
-
-        prior = prior_of_model(model_id)
-    return coder_by_name(name, prior)

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from ..errors import ModelError
 from ..limits import MAX_LEVELS, MIN_LEVELS
-from ..models import CONFIG, WEIGHTS, model_by_id, models_folder, prior_folder
+from ..models import CONFIG, WEIGHTS
 from ..shapes import pyramid_shapes
 from ..wavelet import Pyramid
 from .network import EXACT, KNOTS_PER_OCTAVE, LIMIT, UNIT, DyadicConv, PriorNetwork, dyadic
@@ -143,15 +143,6 @@ def load_prior(folder: Path, device: str = "cpu") -> Prior:
 def cached_prior(folder: Path, device: str = "cpu") -> Prior:
     """``load_prior``, once for each folder and device."""
     return load_prior(folder, device)
-
-
-def prior_of_model(model_id: str) -> Prior:
-    """The prior of the bundled model with this id.
-
-    Raises:
-        ModelError: when there is no such model or it has no prior.
-    """
-    return cached_prior(prior_folder(models_folder() / model_by_id(model_id).name))
 
 
 @torch.inference_mode()

@@ -98,11 +98,9 @@ Coding = tuple[Callable[[np.ndarray, int], bytes], Callable[[bytes], np.ndarray]
 def _codings(subject: Subject) -> dict[Curve, Coding]:
     """By curve, how a subject's files are made and opened; only of peers and restored curves."""
     if not subject.model:
-        return {
-            curve: (peer.encode, peer.decode)
-            for curve in subject.identities
-            for peer in [peer_by_name(curve.codec)]
-        }
+        (curve,) = subject.identities
+        peer = peer_by_name(curve.codec)
+        return {curve: (peer.encode, peer.decode)}
     curves = [curve for curve in subject.identities if curve.variant == RESTORED]
     codec = codec_of(subject.model) if curves else None
 

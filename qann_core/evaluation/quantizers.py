@@ -133,10 +133,7 @@ class DistributionAware:
         Raises:
             ParameterError: when the setting is not allowed.
         """
-        if setting not in self.allowed:
-            raise ParameterError(
-                f"The number of levels is {setting}; it must be odd and from 3 to 255."
-            )
+        _check(setting, self.allowed, "number of levels", "odd and from 3 to 255")
         bands = [band[0].double().numpy() for band in pyramid]
         described = subbands(bands, setting)
         side = b"".join(
@@ -253,10 +250,7 @@ class ResidualQuantization:
         Raises:
             ParameterError: when the setting is not allowed.
         """
-        if setting not in self.allowed:
-            raise ParameterError(
-                f"The total depth is {setting}; it must be from 1 to {self.allowed[-1]}."
-            )
+        _check(setting, self.allowed, "total depth", f"from 1 to {self.allowed[-1]}")
         planes, reduced = [], []
         depths = self.codebooks.schedule[setting - 1].tolist()
         for band, book, block, depth in zip(
@@ -313,6 +307,11 @@ def _to_bytes(indices: np.ndarray, codes: int) -> bytes:
         return indices.tobytes()
     padded = np.pad(indices, (0, indices.size % 2))
     return bytes((padded[::2] + 16 * padded[1::2]).astype(np.uint8))
+
+
+def _check(setting: int, allowed: Sequence[int], what: str, words: str) -> None:
+    if setting not in allowed:
+        raise ParameterError(f"The {what} is {setting}; it must be {words}.")
 
 
 Quantizer = DistributionAware | ResidualQuantization

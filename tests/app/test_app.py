@@ -32,6 +32,7 @@ from qann_core import (  # noqa: E402
     read_header,
 )
 from qann_core.evaluation.points import Point, curve_of  # noqa: E402
+from qann_core.metadata_chunk import Kept, attach  # noqa: E402
 from qann_core.metrics import psnr  # noqa: E402
 from qann_core.restoration import QannUNet  # noqa: E402
 from qann_core.training.export import export_model  # noqa: E402
@@ -361,10 +362,11 @@ def test_verdict_says_each_number_with_its_meaning(pixels):
 
 def test_file_opened_and_its_bytes_by_part(pixels):
     codec = choice.codec_of()
-    data = codec.pack(codec.encode(pixels), 60)
-    assert np.abs(decode_file(data).astype(int) - codec.decode(codec.unpack(data))).max() <= 1
-    parts = bytes_by_part(data, read_header(data))
-    assert sum(n_bytes for _, n_bytes in parts) == pytest.approx(len(data), abs=8)
+    plain = codec.pack(codec.encode(pixels), 60)
+    for data in (plain, attach(plain, Kept(xmp=b"<x:xmpmeta/>"))):
+        assert np.abs(decode_file(data).astype(int) - codec.decode(codec.unpack(data))).max() <= 1
+        parts = bytes_by_part(data, read_header(data))
+        assert sum(n_bytes for _, n_bytes in parts) == pytest.approx(len(data), abs=8)
     with pytest.raises(BitstreamError):
         decode_file(b"GIF89a" + bytes(40))
 
