@@ -12,8 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def _can_stop() -> bool:
+    return hasattr(signal, "SIGSTOP")
+
+
 class Filler:
     """One such process. Even at the lowest priority it would take caches and memory bandwidth.
+
+    Where a system has no signal to stop it (Windows), it goes on at the lowest priority.
 
     It has a process group of its own: POSIX ends stopped members of a group whose parent has died,
     so that none is left behind even where this process is killed.
@@ -27,7 +33,7 @@ class Filler:
     def start(self) -> None:
         """Starts it; it ends with this process."""
         command = [sys.executable, "-m", "app.frames", str(os.getpid())]
-        self.process = subprocess.Popen(command, process_group=0)
+        self.process = subprocess.Popen(command, process_group=0 if _can_stop() else None)
         atexit.register(self.end)
 
     def end(self) -> None:
@@ -47,7 +53,8 @@ class Filler:
     def _count(self, change: int) -> None:
         with self._lock:
             before, self._waiting = self._waiting, self._waiting + change
-            if self.process is not None and bool(before) != bool(self._waiting):
+            changes = bool(before) != bool(self._waiting)
+            if self.process is not None and changes and _can_stop():
                 self.process.send_signal(signal.SIGSTOP if self._waiting else signal.SIGCONT)
 
 

@@ -213,7 +213,8 @@ def _fill_frame(photo: Photo, levels: int) -> None:
 
 
 def _yield_to_visitors() -> None:
-    os.nice(19)
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(19)
     if hasattr(os, "SCHED_IDLE"):  # only what nobody else wants
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 

@@ -100,3 +100,10 @@ def test_a_killed_server_leaves_no_process(tmp_path: Path, monkeypatch, context:
     server.kill()
     server.wait(10)
     assert becomes(pid, "", "Z")
+
+
+def test_without_a_signal_to_stop_it_goes_on(running: Filler, monkeypatch):
+    """As on Windows."""
+    monkeypatch.delattr(signal, "SIGSTOP")
+    with running.paused():
+        assert state(running.process.pid) in ("R", "S", "D")

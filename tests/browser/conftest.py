@@ -129,7 +129,7 @@ def open_page(browser, demo_url) -> Iterator[Callable[..., object]]:
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda r: None if _is_local(r.url) else troubles.append(r.url))
         page.goto(demo_url + "/" + query)
-        page.wait_for_selector("#verdict .cards")
+        page.wait_for_selector("#verdict .cards", state="attached")
         page.wait_for_function("window.qannAsk && window.qann?.compare")
         return page
 
