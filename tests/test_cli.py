@@ -178,6 +178,13 @@ def test_the_photo_is_never_overwritten_by_its_file(
         (("compress", "photo.png", "out.qann", "--levels", "8"), "N is 8"),
         (("compress", "photo.png", "out.qann", "--levels", "513"), "16 to 512"),
         (("compress", "photo.png", "out.qann", "--effort", "-1"), "effort is -1"),
+        (("compress", "photo.png", "out.qann", "--levels", "96.5"), "invalid int value"),
+        (("compress", "photo.png", "out.qann", "--levels", "96", "--psnr", "30"), "not allowed"),
+        (("compress", "photo.png"), "required: output; see qann compress --help"),
+        (("compress", "", "out.qann"), "is empty"),
+        (("compress", "photo.png", ""), "is empty"),
+        (("evaluate", ""), "is empty"),
+        (("info", "missing.qann"), "missing.qann: No such file"),
         (("decompress", "photo.qann", "out.exe"), "must end in one of"),
         (("compress", "no\n\x1b[31mphoto.png", "out.qann"), "no\\n\\x1b[31mphoto.png does not"),
     ],
@@ -197,6 +204,25 @@ def test_refusals_come_before_the_networks(
     assert run(*arguments) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1 and "\x1b" not in error
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_named_pipe_is_read_as_a_file(picture: Path) -> None:
+    pipe, packed = picture.with_name("pipe"), picture.with_suffix(".qann")
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cp", picture, pipe]):
+        assert run("compress", pipe, packed) == 0
+    assert bitstream.read_header(packed.read_bytes()).width == 203
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_one_sentence(picture: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "qann_core", "compress", picture, "-"],
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (2, "qann: The output: No space left on device.\n")
 
 
 @pytest.mark.parametrize(

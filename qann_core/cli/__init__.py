@@ -12,9 +12,10 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NoReturn
 
 from .. import __version__
-from ..errors import QannError, is_out_of_memory, one_line
+from ..errors import ParameterError, QannError, is_out_of_memory, one_line
 from .evaluation import add_evaluation
 from .files import add_files
 from .training import add_training
@@ -22,14 +23,17 @@ from .training import add_training
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status: 2 is a refusal, 1 that some files failed."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        if "" in arguments:  # for Path, the current folder
+            raise ParameterError("An argument is empty; is a variable of the shell not set?")
+        options = _parser().parse_args(arguments)
         with _without_library_warnings():
             return options.run(options) or 0
     except QannError as error:
         return _refused(error)
     except OSError as error:
-        return _refused(f"{error.strerror or error}: {error.filename or ''}")
+        return _refused(f"{error.filename or 'The output'}: {error.strerror or error}.")
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -37,6 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("qann: interrupted", file=sys.stderr)
         return 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses wrong arguments as everything else is refused, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ParameterError(f"{message}; see {self.prog} --help.")
 
 
 def _refused(reason: object) -> int:
@@ -59,7 +70,7 @@ def _without_library_warnings() -> Iterator[None]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="qann", description="A lossy image codec with a restoration network that knows N."
     )
     parser.add_argument("--version", action="version", version=f"qann {__version__}")

@@ -36,7 +36,7 @@ def _add_compress(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "- for standard input; or a folder")
     add("output", help="the .qann file to write; - for standard output; or a folder")
     target = parser.add_mutually_exclusive_group().add_argument
-    target("--levels", type=int, default=96, metavar="N",
+    target("--levels", type=int, metavar="N",  # argparse takes a default of 96 for one not given
            help=f"distinct values, {MIN_LEVELS} (small) to {MAX_LEVELS} (fine); default 96")
     target("--bpp", type=float, help="best file of at most so many bits per pixel")
     target("--psnr", type=float, help="smallest file of at least this PSNR in dB")
@@ -89,7 +89,7 @@ def _compress(options: argparse.Namespace) -> int:
         model=options.model,
         device=options.device,
         coder=options.coder,
-        levels=options.levels,
+        levels=96 if options.levels is None else options.levels,
         bpp=options.bpp,
         psnr=options.psnr,
         ssimulacra2=options.ssimulacra2,

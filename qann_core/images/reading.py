@@ -171,7 +171,7 @@ def _open_path(path: Path) -> Iterator[BinaryIO]:
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise ImageError(f"{path} cannot be opened; check the file's name.") from error
     with file:
-        yield file
+        yield file if file.seekable() else io.BytesIO(file.read())  # a pipe is read as a whole
 
 
 def _read(file: BinaryIO, name: str) -> LoadedImage:
