@@ -36,9 +36,10 @@ def colour_coding(file: BinaryIO) -> tuple[ColourCoding | None, bool]:
         if coding is not None:
             return coding, True
     gamma = chunks.get(b"gAMA", b"")
-    if b"sRGB" in chunks or len(gamma) != 4 or not any(gamma):
+    stored = struct.unpack(">I", gamma)[0] if len(gamma) == 4 else 0
+    if b"sRGB" in chunks or not 16 <= stored <= 625_000_000:  # libpng's limits
         return None, False
-    exponent = 100_000 / struct.unpack(">I", gamma)[0]
+    exponent = 100_000 / stored
     chromaticities = _chromaticities(chunks.get(b"cHRM", b""))
     if chromaticities is None and abs(2.2 / exponent - 1) < _SRGB_GAMMA_TOLERANCE:
         return None, False

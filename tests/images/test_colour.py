@@ -134,7 +134,8 @@ class TestNumbers:
         [
             [cicp(1, 13)], [cicp(2, 13)], [cicp(12, 2)], [cicp(1, 9)], [cicp(12, 13, full_range=0)],
             [cicp(12, 13, matrix=1)], [gama(0.45455)], [gama(0.44)], [chrm(DISPLAY_P3)],
-            [(b"sRGB", b"\0"), gama(1.0)], [gama(0)], [(b"cICP", b"")],
+            [(b"sRGB", b"\0"), gama(1.0)], [gama(0)], [gama(0.00015)], [gama(6251)],
+            [(b"cICP", b"")],
             [cicp(1, 13), gama(1.0)],
         ],
         ids=str,
