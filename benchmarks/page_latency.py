@@ -50,8 +50,8 @@ _WATCH = """
 
 
 @contextmanager
-def demo() -> Iterator[str]:
-    """A demo server of our own; gives its address."""
+def demo() -> Iterator[tuple[str, int]]:
+    """A demo server of our own; gives its address and process id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -71,7 +71,7 @@ def demo() -> Iterator[str]:
                     sys.exit("The demo did not start.")
                 time.sleep(0.1)
         print(f"start to first answer: {time.perf_counter() - started:.1f} s")
-        yield url
+        yield url, server.pid
     finally:
         server.terminate()
         server.wait()
@@ -101,7 +101,7 @@ def main() -> None:
     if options.url:
         measure(options.url, options.photo, options.moves)
     else:
-        with demo() as url:
+        with demo() as (url, _):
             measure(url, options.photo, options.moves)
 
 
