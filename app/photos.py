@@ -6,6 +6,7 @@ again when a visitor returns after others have taken the room.
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import uuid
 from collections import OrderedDict
@@ -32,8 +33,8 @@ PAGE_MEGAPIXELS = 3
 QUICK_MEGAPIXELS = 1
 """What a visitor's photo is scaled to at first, so that an answer takes about a second."""
 
-LATENTS_BYTES = 768 * 1024 * 1024
-"""Room for all visitors' latents together; an image of 12 megapixels takes 144 MiB of it."""
+LATENTS_BYTES = 256 * 1024 * 1024
+"""Room for all visitors' latents together; a photo of one megapixel takes 12 MiB of it."""
 
 
 class LatentsPool:
@@ -142,6 +143,14 @@ def quick_copy(photo: Photo) -> Photo:
     """The photo at QUICK_MEGAPIXELS at most; itself where it is no larger."""
     pixels = scaled(photo.pixels, QUICK_MEGAPIXELS)
     return photo if pixels is photo.pixels else Photo(photo.name, pixels, photo.notices)
+
+
+def on_disk(photo: Photo) -> Photo:
+    """The photo with its pixels in a file without a name, which is read as far as it is needed."""
+    with tempfile.TemporaryFile() as file:
+        photo.pixels.tofile(file)
+        pixels = np.memmap(file, np.uint8, "r", shape=photo.pixels.shape)
+    return Photo(photo.name, pixels, photo.notices)
 
 
 def scaled(pixels: np.ndarray, megapixels: float) -> np.ndarray:

@@ -7,6 +7,9 @@ shows, and ``Visit.present`` computes it when another tab needs it.
 
 from __future__ import annotations
 
+import threading
+import weakref
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from qann_core import ParameterError
@@ -14,10 +17,13 @@ from qann_core import ParameterError
 from .choice import DEFAULT_CHOICE, Choice, within
 from .compress import Result, compress_photo
 from .examples import credits, example_photo
-from .photos import Photo, latents_pool, quick_copy
+from .photos import Photo, latents_pool, on_disk, quick_copy
 
 KEEP_SECONDS = 30 * 60
 """A visit that is not used for so long is forgotten."""
+
+KEPT_RESULTS = 8
+"""How many visits' results stay in memory; those of other visits are made again when needed."""
 
 OWN = "own"
 """Stands for the visitor's own photo where an example's name could stand."""
@@ -75,7 +81,8 @@ class Visit:
     def bring(self, photo: Photo) -> None:
         """Takes the visitor's own photo in, in place of the one before."""
         self.forget()
-        self.own, self.own_large = quick_copy(photo), photo
+        self.own = quick_copy(photo)
+        self.own_large = photo if self.own is photo else on_disk(photo)
 
     def photo_of(self, setting: Setting) -> Photo:
         """The photo of a setting, with its choice.
@@ -104,6 +111,16 @@ class Visit:
         if photo is not self.photo:
             self.anatomy = None
         self.photo, self.result, self.noted = photo, result, None
+        _recent.use(self)
+
+    def rest(self) -> None:
+        """Keeps of the result only what it takes to make it again."""
+        photo, result = self.photo, self.result
+        if photo is not None and result is not None:
+            name = photo.name if photo.bundled else OWN
+            large = photo is self.own_large and photo is not self.own
+            self.noted = Setting(name, result.levels, large, result.choice)
+        self.result = self.anatomy = None
 
     def present(self) -> tuple[Photo, Result]:
         """What the visitor sees; computed now where the browser shows it from files made ahead.
@@ -125,5 +142,30 @@ class Visit:
             ):
                 shown = compress_photo(photo, levels)
             self.take(photo, shown)
+            return photo, shown
         assert self.photo is not None and self.result is not None
         return self.photo, self.result
+
+
+class _RecentVisits:
+    """The visits that were used last; those that no longer belong to them rest."""
+
+    def __init__(self) -> None:
+        self._visits: OrderedDict[int, weakref.ref[Visit]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def use(self, visit: Visit) -> None:
+        """The visit has a result now."""
+        with self._lock:
+            self._visits.pop(id(visit), None)
+            self._visits[id(visit)] = weakref.ref(visit)
+            oldest = self._visits.popitem(last=False)[1]() if self._full else None
+        if oldest is not None:
+            oldest.rest()
+
+    @property
+    def _full(self) -> bool:
+        return len(self._visits) > KEPT_RESULTS
+
+
+_recent = _RecentVisits()
