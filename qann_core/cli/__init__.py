@@ -70,7 +70,7 @@ def _without_library_warnings() -> Iterator[None]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="qann", description="A lossy image codec with a restoration network that knows N."
     )
     parser.add_argument("--version", action="version", version=f"qann {__version__}")
