@@ -73,6 +73,8 @@ def _table(points: list[Point], name: str, result: Result) -> str:
         )
         for other in comparisons(points, measure, result.bits_per_pixel)
     ]
+    if points and not rows:
+        return f"<p>{words.TOO_SMALL.format(measure=name)}</p>"
     size = size_text(len(result.data))
     heads = ("Curve", f"{name} at {size}", "BD-rate of QANN")
     shown = table(heads, rows or [("–", "–", "–")], f"Comparison by {name}")

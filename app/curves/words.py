@@ -12,3 +12,5 @@ BD_RATE = (
     "{measure} as that codec's, averaged over what both curves share. – stands where a codec has "
     "no file of this size, or two curves share too little."
 )
+
+TOO_SMALL = "This photo is too small for {measure}; choose another measure."

@@ -135,5 +135,8 @@ def test_quantizers_switch(open_page, photo):
     assert page.evaluate(VALUE) == kept, "the sweep of the codecs has ended"
     page.click("#sweep-start")
     page.wait_for_selector("#sweep-status :text('Complete')", timeout=120_000)
+    page.wait_for_selector("#bd-table :text('too small for SSIMULACRA 2')")
+    page.get_by_role("radio", name="PSNR", exact=True).check()
+    page.wait_for_selector("#bd-table :text('%')")
     table = page.locator("#bd-table").inner_text()
     assert "DAQ" in table and "N/2" in table and "JPEG" not in table
