@@ -31,7 +31,7 @@ from . import metadata_chunk
 from .coding.registry import coder_by_name, coder_name
 from .errors import BitstreamError, ParameterError
 from .limits import MAX_LEVELS, MAX_PAYLOAD, MAX_PIXELS, MAX_SIDE, MAX_UNTRUSTED_PIXELS, MIN_LEVELS
-from .shapes import Shape, integer_range, pyramid_shapes
+from .shapes import BLOCK, Shape, integer_range, pyramid_shapes
 
 if TYPE_CHECKING:
     from .coding.weights import Prior
@@ -46,6 +46,9 @@ HEADER_BYTES = 24
 
 _FIELDS = struct.Struct("<4sBB4sHHHI")
 _CHECKSUM = struct.Struct("<I")
+
+_SMALL_PIXELS = 65536
+"""So many pixels with padding are decoded of any image that is itself within the caller's limit."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,8 @@ def unpack(
 
     Args:
         prior: the model's, which files of the prior coder need.
-        max_pixels: largest image, in pixels, to do any work for.
+        max_pixels: largest image, in pixels, to do any work for; of more than 65,536 pixels, a side
+            shorter than 16 counts as 16.
         band_shapes, latent_range: of the model's VAE, by default a wavelet VAE's.
 
     Raises:
@@ -178,7 +182,8 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Header:
     name = coder_name(coder)
     _check_levels(levels, BitstreamError)
     _check_size(width, height, BitstreamError)
-    if width * height > max_pixels:
+    padded = max(width, BLOCK) * max(height, BLOCK)  # the networks pad short sides
+    if width * height > max_pixels or padded > max(max_pixels, _SMALL_PIXELS):
         raise BitstreamError(
             f"The file holds an image of {width} x {height} pixels; at most {max_pixels} pixels "
             "are decoded unless max_pixels allows more."

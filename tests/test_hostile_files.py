@@ -62,6 +62,14 @@ def test_the_caller_may_allow_more_or_less(codec: Codec) -> None:
         codec.unpack(data, max_pixels=1199)
 
 
+@pytest.mark.parametrize(("height", "width"), [(20000, 1), (2, 20000)])
+def test_a_thin_image_counts_as_it_is_padded(codec, height, width):
+    data = codec.pack(codec.encode(np.zeros((height, width, 3), np.uint8)), 96)
+    assert codec.unpack(data, max_pixels=16 * 20000).height == height
+    with pytest.raises(BitstreamError, match="max_pixels"):
+        codec.unpack(data, max_pixels=16 * 20000 - 1)
+
+
 def test_coder_and_model_must_fit() -> None:
     fast = Codec.load("fast")
     assert not fast.has_prior
