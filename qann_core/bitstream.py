@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import metadata_chunk
+from .checksum import check_checksum, checksum
 from .coding.registry import coder_by_name, coder_name
 from .errors import BitstreamError, ParameterError
 from .limits import MAX_LEVELS, MAX_PAYLOAD, MAX_PIXELS, MAX_SIDE, MAX_UNTRUSTED_PIXELS, MIN_LEVELS
@@ -107,7 +108,7 @@ def pack(
         MAGIC, VERSION, chosen.id, bytes.fromhex(latents.model_id), latents.levels,
         latents.width, latents.height, len(payload),
     )  # fmt: skip
-    return head + _CHECKSUM.pack(metadata_chunk.checksum(head, payload)) + payload
+    return head + _CHECKSUM.pack(checksum(head, payload)) + payload
 
 
 def unpack(
@@ -134,7 +135,7 @@ def unpack(
     plain, _ = metadata_chunk.detach(bytes(data))
     payload = plain[HEADER_BYTES:]
     (stored,) = _CHECKSUM.unpack_from(plain, _FIELDS.size)
-    metadata_chunk.check_checksum(stored, plain[: _FIELDS.size], payload)
+    check_checksum(stored, plain[: _FIELDS.size], payload)
     coder = coder_by_name(header.coder, prior)
     shapes = band_shapes(header.height, header.width)
     bands = coder.decode(payload, shapes, header.levels)
@@ -166,9 +167,7 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Header:
         raise ParameterError(f"max_pixels is {max_pixels}; it must be a number.")
     plain, _ = metadata_chunk.detach(bytes(data))
     if plain[: len(MAGIC)] != MAGIC[: len(plain)] or not plain:
-        raise BitstreamError(
-            f"This is not a .qann file: it starts with {plain[:4]!r} instead of {MAGIC!r}."
-        )
+        raise BitstreamError("This is not a .qann file: it does not begin with the letters QANN.")
     if len(plain) < HEADER_BYTES:
         raise BitstreamError(
             f"The file is cut short: it has {len(plain)} bytes and the header alone needs "

@@ -120,7 +120,7 @@ class Codec:
     @property
     def coders(self) -> tuple[str, ...]:
         """Names of the entropy coders that can pack its latents, the default one first."""
-        return ("brotli",) if self.folder is None else models.coder_names(self.folder)
+        return models.coder_names(self.folder)
 
     @property
     def has_prior(self) -> bool:

@@ -16,9 +16,9 @@ program that knows only version 1 refuses version 2 by its number.
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
 
+from .checksum import check_checksum, checksum
 from .errors import BitstreamError
 
 VERSION = 2
@@ -86,17 +86,3 @@ def detach(data: bytes) -> tuple[bytes, Kept]:
 def _with_version(version: int, header: bytes, rest: bytes) -> bytes:
     fields = header[:_VERSION_AT] + bytes([version]) + header[_VERSION_AT + 1 : _CHECKSUM_AT]
     return fields + struct.pack("<I", checksum(fields, rest)) + rest
-
-
-def checksum(fields: bytes, rest: bytes) -> int:
-    """CRC-32 of the header's other fields and of all that follows the header."""
-    return zlib.crc32(rest, zlib.crc32(fields))
-
-
-def check_checksum(stored: int, fields: bytes, rest: bytes) -> None:
-    """Raises BitstreamError where a file's checksum is not the one stored in it."""
-    actual = checksum(fields, rest)
-    if stored != actual:
-        raise BitstreamError(
-            f"The file is damaged: its checksum is {actual:08x} and should be {stored:08x}."
-        )

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .coding.registry import CODER_NAMES
 from .errors import ModelError, ParameterError
 
 if TYPE_CHECKING:
@@ -186,9 +187,14 @@ def prior_folder(folder: Path) -> Path:
     return folder / "prior"
 
 
-def coder_names(folder: Path) -> tuple[str, ...]:
-    """Names of the entropy coders that a model's latents can be packed with, the default first."""
-    return ("brotli", "prior") if has_prior(folder) else ("brotli",)
+def coder_names(folder: Path | None) -> tuple[str, ...]:
+    """Names of the entropy coders that a model's latents can be packed with, the default first.
+
+    Args:
+        folder: the model's; None where there is none, so that it has no learned prior.
+    """
+    with_prior = folder is not None and has_prior(folder)
+    return tuple(name for name in CODER_NAMES.values() if name != "prior" or with_prior)
 
 
 def check_coder(folder: Path, coder: str | None) -> str:

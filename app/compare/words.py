@@ -82,7 +82,7 @@ everything a pixel range of 0 … 255 can produce, so the **step** between two n
 Brotli packs them tightly.
 
 **Quantized only** is the picture decoded from those rounded numbers. **Restored** comes from the
-same file, byte for byte: a network is told N, so it knows how far each number may have moved, and
+same file, byte for byte: a network is given N, so it knows how far each number may have moved, and
 it nudges each one within its step before decoding.
 
 **PSNR** measures the error, in decibels: +1 dB is 21 % less squared error; above 40 dB you will

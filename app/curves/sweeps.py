@@ -21,8 +21,9 @@ from qann_core.evaluation.sweeps import (
 
 from ..choice import DEFAULT_CHOICE, DEFAULT_CODER, Choice, codec_of
 from ..photos import Photo
+from .measures import MEASURES
 
-MEASURED = ("psnr", "ssim", "ms_ssim", "ssimulacra2")
+MEASURED = tuple(measure.field for measure in MEASURES.values())
 """What is measured of every point."""
 
 LEVELS = (24, 36, 54, 81, 122, 183, 275, 400)

@@ -22,7 +22,10 @@ _NAMED = 20
 def add_batch(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Adds the device and the options that only folders have."""
     parser.add_argument(
-        "--device", choices=("cpu", "cuda", "auto"), default="cpu", help="default cpu"
+        "--device",
+        choices=("cpu", "cuda", "auto"),
+        default="cpu",
+        help="cpu, cuda or auto (cuda if there is a GPU); default cpu",
     )
     group = parser.add_argument_group(
         "folders",

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..evaluation.measures import MEASURES
 from .options import DEFAULT_LEVELS
 
 if TYPE_CHECKING:
     from ..evaluation.runner import Evaluation
 
-_MEASURES = ("psnr", "ssim", "ms_ssim", "ssimulacra2", "butteraugli")
 _VARIANTS = ("assumed", "daq", "rq")
 
 
@@ -34,7 +34,7 @@ def add_evaluation(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     add("--levels", type=int, nargs="+", default=DEFAULT_LEVELS, metavar="N")
     add("--peers", nargs="*", default=["jpeg", "webp", "avif"], metavar="CODEC",
         help="other codecs, or 'all'; default: jpeg webp avif")
-    add("--metrics", nargs="+", default=_MEASURES[:3], choices=_MEASURES)
+    add("--metrics", nargs="+", default=("psnr", "ssim", "ms_ssim"), choices=MEASURES)
     add("--model", nargs="+", default=["default"], metavar="MODEL",
         help="bundled models, folders or hub:OWNER/NAME; the first is the main one,"
         " as are the first coder and effort")

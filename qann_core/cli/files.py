@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import ParameterError, one_line
+from ..evaluation.measures import OWN_MEASURES
 from ..limits import MAX_EFFORT, MAX_LEVELS, MIN_LEVELS
 from .batches import add_batch, is_batch, run_folder
 from .options import add_coder, add_common
@@ -18,7 +19,6 @@ from .options import add_coder, add_common
 if TYPE_CHECKING:
     from ..batch import Compression, Decompression
 
-MEASURES = ("psnr", "ssim", "ms_ssim", "ssimulacra2")
 FORMATS = ("png", "jpg", "webp", "avif", "tif", "bmp")
 
 
@@ -32,8 +32,8 @@ def add_files(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _add_compress(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("compress", help="images to .qann files")
     add = parser.add_argument
-    add("source", help="JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP image, HEIC with the extra 'heif'; "
-        "- for standard input; or a folder")
+    add("source", help="JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP image, HEIC after "
+        "pip install '.[heif]'; - for standard input; or a folder")
     add("output", help="the .qann file to write; - for standard output; or a folder")
     target = parser.add_mutually_exclusive_group().add_argument
     target("--levels", type=int, metavar="N",  # argparse takes a default of 96 for one not given
@@ -50,8 +50,8 @@ def _add_compress(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="keep EXIF and XMP; decompress puts them into PNG, JPEG, WebP and AVIF files")
     add_common(parser)
     add_batch(parser).add_argument(
-        "--measure", nargs="+", choices=MEASURES, default=(), metavar="MEASURE",
-        help=f"quality to record for each image, of {', '.join(MEASURES)}; each costs a decoding",
+        "--measure", nargs="+", choices=OWN_MEASURES, default=(), metavar="MEASURE",
+        help=f"quality to record for each image, of {', '.join(OWN_MEASURES)}; costs a decoding",
     )
     parser.set_defaults(run=_compress)
 
@@ -60,7 +60,7 @@ def _add_decompress(commands: argparse._SubParsersAction[argparse.ArgumentParser
     parser = commands.add_parser(
         "decompress", help=".qann files to images",
         description="Decodes pictures up to the format's 64 binary megapixels, tile by tile; "
-        "12 megapixels take 1.5 GB of memory.",
+        "12 megapixels take about 1.4 GB of memory.",
     )
     add = parser.add_argument
     add("source", help="a .qann file; - for standard input; or a folder")

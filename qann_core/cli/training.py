@@ -38,7 +38,7 @@ def add_training(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(run=_train)
 
     parser = commands.add_parser(
-        "train-prior", help="train the learned prior of the prior coder for a model"
+        "train-prior", help="train a learned prior for a model"
     )
     _add_run(parser, minutes=40.0, crop=128)
     parser.add_argument("--model", default="default", help="whose latents it is to code")
@@ -145,5 +145,5 @@ def _training_extra() -> Iterator[None]:
         yield
     except ImportError as error:
         raise ParameterError(
-            f"Training needs the package {error.name}; install the project with its extra 'train'."
+            f"Training needs the package {error.name}; install the project as '.[train]'."
         ) from error

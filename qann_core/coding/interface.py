@@ -41,5 +41,8 @@ class EntropyCoder(Protocol):
         ...
 
     def bytes_by_band(self, payload: bytes, shapes: Shapes, levels: int) -> tuple[float, ...]:
-        """What each array costs, in bytes; the sum is the payload's length."""
+        """What each array costs, in bytes; the sum is the payload's length.
+
+        Where all integers are zero it may be 0: no array takes part in the payload.
+        """
         ...

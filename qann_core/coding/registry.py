@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .weights import Prior
 
 CODER_NAMES = {1: "brotli", 2: "prior"}
-"""Every entropy coder's number in a file, and its name."""
+"""Every entropy coder's number in a file, and its name; the default first."""
 
 
 def coder_name(identifier: int) -> str:

@@ -24,6 +24,7 @@ class Measure:
         axis: what a chart's axis says.
         decimals: how many of them a table shows.
         scale: value to what is drawn and what Bjontegaard deltas are taken of; more is better.
+        program: what must be on the PATH to take it, if anything.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Measure:
     axis: str
     decimals: int
     scale: Callable[[float], float]
+    program: str | None = None
 
 
 def _plain(value: float) -> float:
@@ -47,11 +49,14 @@ _ALL = (
     Measure("ms_ssim", "MS-SSIM", "MS-SSIM, dB, RGB", 4, decibels),
     Measure("ssimulacra2", "SSIMULACRA 2", "SSIMULACRA 2", 2, _plain),
     Measure("butteraugli", "Butteraugli",
-            "Butteraugli, 3-norm of the distance, negated", 3, _negated),
+            "Butteraugli, 3-norm of the distance, negated", 3, _negated, metrics.BUTTERAUGLI),
 )  # fmt: skip
 
 MEASURES = {measure.name: measure for measure in _ALL}
 """All measures by name. SSIM and MS-SSIM count as -10 log10(1 - m), see ``deltas``."""
+
+OWN_MEASURES = tuple(name for name, measure in MEASURES.items() if measure.program is None)
+"""Names of those that need no other program."""
 
 
 def check_measures(names: Iterable[str]) -> tuple[str, ...]:
@@ -66,9 +71,10 @@ def check_measures(names: Iterable[str]) -> tuple[str, ...]:
             raise ParameterError(
                 f"There is no measure {name!r}; choose from {', '.join(MEASURES)}."
             )
-    if "butteraugli" in chosen and shutil.which(metrics.BUTTERAUGLI) is None:
-        raise ParameterError(
-            f"The measure butteraugli is not available here: it needs the program "
-            f"{metrics.BUTTERAUGLI} of libjxl (Debian: libjxl-devtools)."
-        )
+        program = MEASURES[name].program
+        if program is not None and shutil.which(program) is None:
+            raise ParameterError(
+                f"The measure {name} is not available here: it needs the program {program} of"
+                " libjxl (Debian: libjxl-devtools)."
+            )
     return chosen

@@ -215,7 +215,8 @@ def _deltas_of(document: Document, curves: Sequence[Row], others: bool = False) 
     ]  # fmt: skip
     head = ["BD-rate, %, of", "against", *(MEASURES[m].label for m in document["measures"])]
     if len(curves) == 1:
-        rows, head = [row[1:] for row in rows], [f"{curves[0]['label']} against", *head[2:]]
+        rows = [row[1:] for row in rows]
+        head = [f"BD-rate, %: {curves[0]['label']} against", *head[2:]]
     return markdown_table(head, rows, left=len(head) - len(document["measures"]))
 
 

@@ -1,11 +1,11 @@
-"""Colour of any kind to sRGB."""
+"""Colour of any kind to sRGB: by its ICC profile here, by numbers in ``cicp``."""
 
 import io
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from .colour_coding import ColourCoding, coded_to_srgb
+from .cicp import ColourCoding, coded_to_srgb
 
 _SRGB_TOLERANCE = 2
 """A profile that moves no probed colour by more than this (of 255) is sRGB under another name."""

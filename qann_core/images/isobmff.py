@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from .colour_coding import ColourCoding
+from .cicp import ColourCoding
 
 _MAX_META = 1 << 24
 """Longest ``meta`` box that is looked at, in bytes."""

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from .colour_coding import BT709, ColourCoding
+from .cicp import BT709, ColourCoding
 
 _MAX_CHUNKS = 1000
 """Chunks before the pixels that are looked at."""

@@ -21,8 +21,8 @@ from ..errors import ImageError, ParameterError
 from ..files import write_bytes_atomically
 from ..limits import MAX_PIXELS, MAX_SIDE
 from . import isobmff, png
+from .cicp import ColourCoding
 from .colour import to_srgb
-from .colour_coding import ColourCoding
 from .deep_samples import to_8_bits
 from .isobmff import brands
 from .metadata import Metadata, read_metadata

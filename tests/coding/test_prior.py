@@ -157,18 +157,6 @@ def test_what_a_pass_codes_is_expected_as_in_the_whole_plane(
             assert torch.equal(part.flatten(2)[..., places], alone)
 
 
-@given(
-    st.integers(1, 90), st.integers(1, 90), st.integers(16, 512), st.integers(0, 10**6),
-    st.sampled_from([0.0, 0.01, 0.2, 1.0]),
-)  # fmt: skip
-@settings(max_examples=60, deadline=None)
-def test_round_trip_of_random_pyramids(
-    height: int, width: int, levels: int, seed: int, density: float
-) -> None:
-    bands = random_bands(height, width, levels, seed, density)
-    round_trip(prior_weights.cached_prior(TINY), bands, levels)
-
-
 @pytest.mark.parametrize("levels", [16, 96, 512])
 def test_round_trip_of_adversarial_latents(prior: Prior, levels: int) -> None:
     low, high = integer_range(levels)

@@ -1,4 +1,4 @@
-"""Colour that a file describes by numbers instead of an ICC profile, converted to sRGB.
+"""Colour that a file describes by numbers (CICP) instead of an ICC profile, converted to sRGB.
 
 The numbers are those of ITU-T H.273 (cICP in PNG, nclx in AVIF and HEIF), or the exponent and
 chromaticities of PNG's gAMA and cHRM. What they come to is what Chromium shows; its BT.709 curve
