@@ -11,7 +11,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 
 FAST := -m "not slow and not browser"
 
-.PHONY: demo test test-slow test-browser test-fast test-all lint format benchmark clean
+.PHONY: demo test test-slow test-browser chromium test-fast test-all lint format benchmark clean
 
 demo: $(RUN_STAMP)
 	$(BIN)/python app.py
@@ -24,7 +24,7 @@ test: $(DEV_STAMP) lint
 test-slow: $(DEV_STAMP)
 	$(BIN)/python -m pytest -m slow
 
-test-browser: $(DEV_STAMP)
+test-browser: $(DEV_STAMP) chromium
 	$(BIN)/python -m pytest -m browser
 
 test-fast: $(DEV_STAMP)
@@ -64,11 +64,13 @@ $(RUN_STAMP): requirements.txt pyproject.toml | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
-# The browser tests drive Debian's Chromium; where it is missing, it is installed.
 $(DEV_STAMP): $(RUN_STAMP)
 	$(BIN)/pip install --quiet --editable ".[app,train,jxl,metrics,dev]"
-	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
 	touch $@
+
+# The browser tests use Debian's Chromium; where it is missing, it is installed.
+chromium:
+	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium)
 
 clean:
 	rm -rf $(VENV) .venv-* build *.egg-info
