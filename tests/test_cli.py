@@ -132,7 +132,8 @@ def test_evaluate_writes_table_json_and_csv(
     assert isinstance(result["bd_rate_psnr"]["jpeg"], float)
     assert len(table.read_text(encoding="utf-8").splitlines()) > 10
     printed = capsys.readouterr().out
-    assert "| QANN restored against" in printed and "Means over 1 of 1 images" in printed
+    assert "| BD-rate, %: QANN restored against" in printed
+    assert "Means over 1 of 1 images" in printed
 
 
 def test_the_module_is_the_command_and_starts_without_torch(tmp_path: Path) -> None:

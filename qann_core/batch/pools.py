@@ -212,7 +212,7 @@ class RayPool:
         try:
             import ray
         except ImportError as error:
-            raise ParameterError("Ray is not installed; pip install 'qann[ray]'.") from error
+            raise ParameterError("Ray is not installed; pip install '.[ray]'.") from error
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:

@@ -30,7 +30,7 @@ class WatchedPool(RayPool):
 
 @pytest.mark.slow
 def test_a_machine_of_the_cluster_dies(tmp_path: Path, photo: np.ndarray) -> None:
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'qann[ray]'")
+    pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
     from ray.cluster_utils import Cluster
 
     folder, out, straight = tmp_path / "photos", tmp_path / "out", tmp_path / "straight"
@@ -73,7 +73,7 @@ def test_a_machine_of_the_cluster_dies(tmp_path: Path, photo: np.ndarray) -> Non
 
 
 def test_no_cluster_is_one_sentence(tmp_path: Path, photo: np.ndarray) -> None:
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'qann[ray]'")
+    pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
     Image.fromarray(photo[:32, :32]).save(tmp_path / "a.png")
     machines = Machines(ray="nowhere")
     with pytest.raises(ParameterError, match="No Ray cluster at nowhere"):
