@@ -20,7 +20,7 @@ test: $(DEV_STAMP) lint
 	$(BIN)/python -m pytest $(FAST)
 	$(BIN)/python -m pytest tests/machines
 
-# Not part of `make test` until all of them pass (CONTRIBUTING.md).
+# Not part of `make test`: they take long (CONTRIBUTING.md).
 test-slow: $(DEV_STAMP)
 	$(BIN)/python -m pytest -m slow
 
