@@ -113,13 +113,16 @@ class Visit:
         self.photo, self.result, self.noted = photo, result, None
         _recent.use(self)
 
+    def setting_of(self, photo: Photo, result: Result) -> Setting:
+        """What a result of this visit was made with, so that it can be made again."""
+        name = photo.name if photo.bundled else OWN
+        large = photo is self.own_large and photo is not self.own
+        return Setting(name, result.levels, large, result.choice)
+
     def rest(self) -> None:
         """Keeps of the result only what it takes to make it again."""
-        photo, result = self.photo, self.result
-        if photo is not None and result is not None:
-            name = photo.name if photo.bundled else OWN
-            large = photo is self.own_large and photo is not self.own
-            self.noted = Setting(name, result.levels, large, result.choice)
+        if self.photo is not None and self.result is not None:
+            self.noted = self.setting_of(self.photo, self.result)
         self.result = self.anatomy = None
 
     def present(self) -> tuple[Photo, Result]:
@@ -159,13 +162,10 @@ class _RecentVisits:
         with self._lock:
             self._visits.pop(id(visit), None)
             self._visits[id(visit)] = weakref.ref(visit)
-            oldest = self._visits.popitem(last=False)[1]() if self._full else None
+            full = len(self._visits) > KEPT_RESULTS
+            oldest = self._visits.popitem(last=False)[1]() if full else None
         if oldest is not None:
             oldest.rest()
-
-    @property
-    def _full(self) -> bool:
-        return len(self._visits) > KEPT_RESULTS
 
 
 _recent = _RecentVisits()

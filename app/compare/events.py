@@ -221,10 +221,9 @@ def note(visit: Visit, wish_text: str, model: str, coder: str, optimise: bool) -
 
 def move(visit: Visit, levels: int) -> Iterator[str]:
     """Another tab chose N: the same photo there, as an answer for this tab."""
-    photo, result = visit.present()
-    name = photo.name if photo.bundled else OWN
-    large = photo is visit.own_large and photo is not visit.own
-    yield from _answer(visit, Wish(name, levels, large, (), None, _UNASKED), result.choice)
+    shown = visit.setting_of(*visit.present())
+    wish = Wish(shown.photo, levels, shown.large, (), None, _UNASKED)
+    yield from _answer(visit, wish, shown.choice)
 
 
 def wire(tab: CompareTab) -> None:
