@@ -9,7 +9,7 @@ import gradio as gr
 
 from qann_core import ParameterError
 from qann_core.bitstream import read_header
-from qann_core.limits import MAX_LEVELS, MIN_LEVELS
+from qann_core.common.limits import MAX_LEVELS, MIN_LEVELS
 from qann_core.metrics import bits_per_pixel
 
 from .choice import DEFAULT_CODER, DEFAULT_MODEL, Choice, check_choice, model_names

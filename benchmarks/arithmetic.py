@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from qann_core import Codec, precision, read_image
-from qann_core.files import find_images
+from qann_core import Codec, read_image
+from qann_core.common.files import find_images
+from qann_core.networks import precision
 
 SETTINGS: dict[str, dict[str, str]] = {
     "float32": {},

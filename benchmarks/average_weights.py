@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from qann_core.models import load_wavelet_networks, resolve_folder
+from qann_core.networks.vae import WaveletVAE
 from qann_core.training.export import export_model
-from qann_core.vae import WaveletVAE
 
 
 def mean(model: dict[str, Tensor], other: dict[str, Tensor], share: float) -> dict[str, Tensor]:

@@ -31,8 +31,8 @@ from qann_core.batch import Compression, Store, run_batch
 from qann_core.batch.manifest import Manifest, Record
 from qann_core.batch.pools import LocalPool, Lost, Pool, cores, results
 from qann_core.batch.tasks import Job, Work
+from qann_core.common.files import find_images
 from qann_core.evaluation.tables import markdown_table
-from qann_core.files import find_images
 
 SIDES = (784, 512)
 MEGAPIXELS = SIDES[0] * SIDES[1] / 1e6

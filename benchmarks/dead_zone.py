@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from qann_core import Codec, QuantizedLatents, bitstream, read_image
 from qann_core.codec import Latents
+from qann_core.common.files import find_images
 from qann_core.evaluation.deltas import bd_rate
 from qann_core.evaluation.tables import markdown_table
-from qann_core.files import find_images
 from qann_core.metrics import bits_per_pixel, psnr
 from qann_core.quantization import ROUNDING_OFFSET, quantize
 

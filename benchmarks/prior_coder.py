@@ -21,8 +21,8 @@ from tqdm import tqdm
 from qann_core import Codec, read_image
 from qann_core.coding.registry import coder_by_name
 from qann_core.coding.weights import load_prior
+from qann_core.common.files import find_images
 from qann_core.evaluation.tables import markdown_table
-from qann_core.files import find_images
 
 DEFAULT_LEVELS = (32, 48, 64, 96, 128, 192)
 SIZES = ("planar", "grouped", "prior")

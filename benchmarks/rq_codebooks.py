@@ -19,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from qann_core import Codec, Latents, QannError
+from qann_core.common.files import find_images, listed_paths
 from qann_core.evaluation.quantizers import (
     BLOCKS,
     CODEBOOKS_FILE,
@@ -28,7 +29,6 @@ from qann_core.evaluation.quantizers import (
     nearest_codes,
     to_vectors,
 )
-from qann_core.files import find_images, listed_paths
 from qann_core.models import models_folder
 from qann_core.training.data import load_photos
 

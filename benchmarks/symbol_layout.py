@@ -19,9 +19,9 @@ from experiment import cpu_timed, folder_parser
 from qann_core import Codec, read_image
 from qann_core.coding.prediction import med_residual
 from qann_core.coding.registry import coder_by_name
+from qann_core.common.files import find_images
+from qann_core.common.limits import MAX_LEVELS
 from qann_core.evaluation.tables import markdown_table
-from qann_core.files import find_images
-from qann_core.limits import MAX_LEVELS
 
 Bands = tuple[np.ndarray, ...]
 

@@ -20,7 +20,7 @@ from qann_core.codec import Codec
 from qann_core.coding.weights import load_prior
 from qann_core.evaluation.cost import kilo_macs
 from qann_core.models import DEFAULT_MODEL, load_wavelet_networks, prior_folder, resolve_folder
-from qann_core.precision import training_dtype
+from qann_core.networks.precision import training_dtype
 from qann_core.training.codec_objective import CodecObjective
 from qann_core.training.optimizer import HybridOptimizer
 

@@ -12,7 +12,7 @@ Names are imported when first used, so that importing the package stays quick.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .errors import BitstreamError, ImageError, ModelError, ParameterError, QannError
+from .common.errors import BitstreamError, ImageError, ModelError, ParameterError, QannError
 
 if TYPE_CHECKING:
     from .bitstream import Header, read_header

@@ -30,9 +30,16 @@ from typing import TYPE_CHECKING
 from . import metadata_chunk
 from .checksum import check_checksum, checksum
 from .coding.registry import coder_by_name, coder_name
-from .errors import BitstreamError, ParameterError
-from .limits import MAX_LEVELS, MAX_PAYLOAD, MAX_PIXELS, MAX_SIDE, MAX_UNTRUSTED_PIXELS, MIN_LEVELS
-from .shapes import BLOCK, Shape, integer_range, pyramid_shapes
+from .common.errors import BitstreamError, ParameterError
+from .common.limits import (
+    MAX_LEVELS,
+    MAX_PAYLOAD,
+    MAX_PIXELS,
+    MAX_SIDE,
+    MAX_UNTRUSTED_PIXELS,
+    MIN_LEVELS,
+)
+from .common.shapes import BLOCK, Shape, integer_range, pyramid_shapes
 
 if TYPE_CHECKING:
     from .coding.weights import Prior
@@ -141,8 +148,8 @@ def unpack(
     bands = coder.decode(payload, shapes, header.levels)
 
     # torch comes with them: only now are they needed
+    from .networks.wavelet import LL_RANGE
     from .quantization import QuantizedLatents
-    from .wavelet import LL_RANGE
 
     return QuantizedLatents(
         bands, header.levels, header.height, header.width, header.model_id, latent_range or LL_RANGE

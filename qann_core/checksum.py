@@ -2,7 +2,7 @@
 
 import zlib
 
-from .errors import BitstreamError
+from .common.errors import BitstreamError
 
 
 def checksum(fields: bytes, rest: bytes) -> int:

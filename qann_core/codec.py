@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from . import bitstream, models, wavelet
-from .device import device_by_name
-from .errors import ModelError, ParameterError
-from .images import check_pixels
-from .limits import (
+from . import bitstream, models
+from .common.errors import ModelError, ParameterError
+from .common.limits import (
     MAX_EFFORT,
     MAX_LEVELS,
     MAX_UNTRUSTED_PIXELS,
@@ -22,15 +20,18 @@ from .limits import (
     check_effort,
     check_levels,
 )
+from .common.shapes import BLOCK, padded_size
+from .images import check_pixels
+from .networks import wavelet
+from .networks.device import device_by_name
+from .networks.precision import decoding_precision
+from .networks.restoration import QannUNet
+from .networks.samples import centred, pixels_of, rounded
+from .networks.tiling import Box, cut, in_tiles, tiles
+from .networks.vae import VAE, WaveletVAE
+from .networks.wavelet import Pyramid
 from .optimised_quantization import FactorisedRate, LearnedRate, Optimiser, aim_for
-from .precision import decoding_precision
 from .quantization import QuantizedLatents, dequantize, quantize
-from .restoration import QannUNet
-from .samples import centred, pixels_of, rounded
-from .shapes import BLOCK, padded_size
-from .tiling import Box, cut, in_tiles, tiles
-from .vae import VAE, WaveletVAE
-from .wavelet import Pyramid
 
 if TYPE_CHECKING:
     from .coding.weights import Prior

@@ -19,7 +19,7 @@ import struct
 from dataclasses import dataclass
 
 from .checksum import check_checksum, checksum
-from .errors import BitstreamError
+from .common.errors import BitstreamError
 
 VERSION = 2
 MAX_BYTES = 1 << 20

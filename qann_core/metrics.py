@@ -18,16 +18,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .errors import ImageError, ParameterError, QannError
+from .common.errors import ImageError, ParameterError, QannError
 
 SSIM_WINDOW = 11
 """Side of SSIM's Gaussian window, in pixels (standard deviation 1.5)."""
 
 MS_SSIM_MIN_SIDE = 161
 """Shorter images are undefined: at the fifth scale, 1/16, the 11-pixel window must fit."""
-
-SSIMULACRA2_MIN_SIDE = 225
-"""Shorter images are undefined: the sixth scale, 1/32, would be smaller than 8 pixels."""
 
 BUTTERAUGLI = "butteraugli_main"
 """The program that ``butteraugli`` runs, found on the PATH."""
@@ -115,8 +112,8 @@ def ssimulacra2(reference: np.ndarray, picture: np.ndarray) -> float:
     _check_pair(reference, picture)
     import torch
 
+    from .networks.samples import centred
     from .perceptual import ssimulacra2 as scores
-    from .samples import centred
 
     with torch.inference_mode():
         return float(scores(centred(reference[None]), centred(picture[None])))

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .coding.registry import CODER_NAMES
-from .errors import ModelError, ParameterError
+from .common.errors import ModelError, ParameterError
+from .networks import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
-    from .restoration import QannUNet
-    from .vae import VAE, WaveletVAE
+    from .networks.restoration import QannUNet
+    from .networks.vae import VAE, WaveletVAE
 
 DEFAULT_MODEL = "default"
 
@@ -32,10 +33,6 @@ WAVELET_VAE = "WaveletVAE"
 
 HUB_PREFIX = "hub:"
 """What a model's name starts with when its VAE is to be fetched from the Hugging Face hub."""
-
-CONFIG = "config.json"
-WEIGHTS = "diffusion_pytorch_model.safetensors"
-"""The two files of a network saved by diffusers."""
 
 MODEL_FILES = (f"vae/{CONFIG}", f"vae/{WEIGHTS}", f"qann/{CONFIG}", f"qann/{WEIGHTS}")
 """The files of a model's networks, of which its id is a digest."""
@@ -132,7 +129,7 @@ def resolve_folder(model: str | Path) -> Path:
     if str(model).startswith(HUB_PREFIX):
         return _fetch_vae(str(model).removeprefix(HUB_PREFIX))
     for folder in (models_folder() / str(model), Path(model)):
-        if (folder / "vae").is_dir() or (folder / "config.json").is_file():
+        if (folder / "vae").is_dir() or (folder / CONFIG).is_file():
             return folder
     known = ", ".join(info.name for info in bundled_models()) or "none"
     raise ModelError(
@@ -213,14 +210,12 @@ def check_coder(folder: Path, coder: str | None) -> str:
 
 def has_prior(folder: Path) -> bool:
     """Whether a model folder has a learned prior, which is of a wavelet VAE's latents."""
-    return (prior_folder(folder) / "diffusion_pytorch_model.safetensors").is_file()
+    return (prior_folder(folder) / WEIGHTS).is_file()
 
 
 def prior_digest(folder: Path) -> str:
     """The id of the learned prior in a folder: 8 hexadecimal digits, as files name it."""
-    names = ("config.json", "diffusion_pytorch_model.safetensors")
-    data = b"".join((folder / name).read_bytes() for name in names)
-    return hashlib.sha256(data).hexdigest()[:8]
+    return folder_digest(folder, (CONFIG, WEIGHTS))
 
 
 def load_networks(folder: Path) -> tuple[VAE, QannUNet | None, str]:
@@ -241,7 +236,7 @@ def load_networks(folder: Path) -> tuple[VAE, QannUNet | None, str]:
         names = [name.removeprefix("vae/") for name in names]
     identifier = _checked_digest(folder, names)
 
-    from .restoration import QannUNet
+    from .networks.restoration import QannUNet
 
     vae = load_vae(folder)
     qann = _load(QannUNet, folder / "qann") if has_restorer else None
@@ -260,7 +255,7 @@ def load_wavelet_networks(folder: Path) -> tuple[WaveletVAE, QannUNet]:
     Raises:
         ModelError: also where the VAE is of another kind, or has no restoration network.
     """
-    from .vae import WaveletVAE
+    from .networks.vae import WaveletVAE
 
     vae, qann, _ = load_networks(folder)
     if not isinstance(vae, WaveletVAE) or qann is None:
@@ -274,8 +269,8 @@ def load_vae(folder: Path) -> Any:
     Raises:
         ModelError: when it is of an unknown class, or cannot be loaded from safetensors.
     """
-    from .diffusers_vae import DIFFUSERS_VAES, DiffusersVAE
-    from .vae import WaveletVAE
+    from .networks.diffusers_vae import DIFFUSERS_VAES, DiffusersVAE
+    from .networks.vae import WaveletVAE
 
     kind = vae_class(folder)
     if kind == WAVELET_VAE:

@@ -37,16 +37,16 @@ import torch
 from torch import Tensor
 
 from .coding.network import PriorNetwork
-from .metrics import SSIMULACRA2_MIN_SIDE
+from .common.limits import SSIMULACRA2_MIN_SIDE
+from .common.shapes import BLOCK, integer_range
+from .networks.precision import decoding_precision
+from .networks.restoration import QannUNet
+from .networks.samples import centred
+from .networks.tiling import Box, cut, tiles
+from .networks.vae import LogisticMixturePrior, WaveletVAE
+from .networks.wavelet import Pyramid
 from .perceptual import eye_cost
-from .precision import decoding_precision
 from .quantization import DISTORTION_WEIGHT, as_floats, quantize, step_for_levels
-from .restoration import QannUNet
-from .samples import centred
-from .shapes import BLOCK, integer_range
-from .tiling import Box, cut, tiles
-from .vae import LogisticMixturePrior, WaveletVAE
-from .wavelet import Pyramid
 
 TILE = 512
 """Side of the tiles, in pixels: backpropagation keeps every layer's features."""

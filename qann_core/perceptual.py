@@ -25,8 +25,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .errors import ParameterError
-from .metrics import SSIMULACRA2_MIN_SIDE
+from .common.errors import ParameterError
+from .common.limits import SSIMULACRA2_MIN_SIDE
 from .quantization import DISTORTION_WEIGHT
 
 SCALES = 6

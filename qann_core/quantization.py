@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .shapes import integer_range
-from .wavelet import LL_RANGE, Pyramid
+from .common.shapes import integer_range
+from .networks.wavelet import LL_RANGE, Pyramid
 
 ROUNDING_OFFSET = 0.42
 """Dead zone: a magnitude m (in steps) becomes floor(m + offset); 0.5 would be plain rounding."""

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from .codec import Codec, Latents
-from .errors import ParameterError
-from .limits import MAX_PIXELS, check_positive
-from .metrics import SSIMULACRA2_MIN_SIDE, bits_per_pixel, psnr, ssimulacra2
+from .common.errors import ParameterError
+from .common.limits import MAX_PIXELS, SSIMULACRA2_MIN_SIDE, check_positive
+from .metrics import bits_per_pixel, psnr, ssimulacra2
 
 _FIRST = 9
 """Values of N tried first."""

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from hypothesis import strategies as st
 
-from qann_core.errors import ImageError
+from qann_core.common.errors import ImageError
 from qann_core.images import check_pixels, read_image
 
 

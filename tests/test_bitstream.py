@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qann_core import bitstream
-from qann_core.errors import BitstreamError, ParameterError, QannError
-from qann_core.limits import MAX_PIXELS, MAX_SIDE
+from qann_core.common.errors import BitstreamError, ParameterError, QannError
+from qann_core.common.limits import MAX_PIXELS, MAX_SIDE
+from qann_core.common.shapes import pyramid_shapes
 from qann_core.quantization import QuantizedLatents
-from qann_core.shapes import pyramid_shapes
 
 MEGABYTES = 200
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import qann_core
-from qann_core import Codec, bitstream, tiling
-from qann_core.errors import ImageError, ModelError, ParameterError
+from qann_core import Codec, bitstream
+from qann_core.common.errors import ImageError, ModelError, ParameterError
 from qann_core.metrics import psnr
+from qann_core.networks import tiling
 from qann_core.search import levels_for_bpp, levels_for_quality
 
 

@@ -11,10 +11,10 @@ import torch
 import qann_core
 from qann_core import Codec, bitstream
 from qann_core.coding.symbols import varint
-from qann_core.errors import BitstreamError, ModelError, ParameterError, QannError
-from qann_core.limits import MAX_UNTRUSTED_PIXELS
+from qann_core.common.errors import BitstreamError, ModelError, ParameterError, QannError
+from qann_core.common.limits import MAX_UNTRUSTED_PIXELS
+from qann_core.common.shapes import integer_range, pyramid_shapes
 from qann_core.quantization import QuantizedLatents
-from qann_core.shapes import integer_range, pyramid_shapes
 
 
 def file_of(

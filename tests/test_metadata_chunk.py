@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qann_core import Codec, bitstream
-from qann_core.errors import BitstreamError
+from qann_core.common.errors import BitstreamError
 from qann_core.metadata_chunk import MAX_BYTES, Kept, attach, detach
 
 KEPT = Kept(b"II*\0 some EXIF", b"<x:xmpmeta/>")

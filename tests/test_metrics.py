@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import correlate
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from qann_core.errors import ImageError, ParameterError
+from qann_core.common.errors import ImageError, ParameterError
 from qann_core.evaluation.peers import peer_by_name
 from qann_core.images import read_image
 from qann_core.metrics import (

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from qann_core import Codec, models
-from qann_core.errors import ModelError
+from qann_core.common.errors import ModelError
 
 TEN_MEGABYTES = 10_000_000
 

@@ -7,14 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
-from qann_core import Codec, ParameterError, optimised_quantization, precision, tiling
-from qann_core.limits import MAX_LEVELS
+from qann_core import Codec, ParameterError, optimised_quantization
+from qann_core.common.limits import MAX_LEVELS
+from qann_core.common.shapes import integer_range
 from qann_core.metrics import psnr, ssimulacra2
+from qann_core.networks import precision, tiling
+from qann_core.networks.samples import centred
 from qann_core.perceptual import eye_cost
 from qann_core.quantization import DISTORTION_WEIGHT, step_for_levels
-from qann_core.samples import centred
 from qann_core.search import levels_for_bpp, levels_for_quality
-from qann_core.shapes import integer_range
 
 GOLDEN = Path(__file__).resolve().parent / "golden" / "08fb743a"
 

@@ -8,12 +8,13 @@ import torch
 from PIL import Image
 
 from qann_core import metrics
-from qann_core.errors import ParameterError
+from qann_core.common import limits
+from qann_core.common.errors import ParameterError
 from qann_core.images import read_image
+from qann_core.networks.samples import centred
 from qann_core.perceptual import ssimulacra2
-from qann_core.samples import centred
 
-SIDE = metrics.SSIMULACRA2_MIN_SIDE
+SIDE = limits.SSIMULACRA2_MIN_SIDE
 
 
 def as_jpeg(pixels, quality):

@@ -6,8 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qann_core.errors import ParameterError
-from qann_core.limits import MAX_LEVELS, MIN_LEVELS, check_levels
+from qann_core.common.errors import ParameterError
+from qann_core.common.limits import MAX_LEVELS, MIN_LEVELS, check_levels
+from qann_core.common.shapes import integer_range
+from qann_core.networks.wavelet import LL_RANGE
 from qann_core.quantization import (
     ROUNDING_OFFSET,
     dead_zone_round,
@@ -15,8 +17,6 @@ from qann_core.quantization import (
     quantize,
     step_for_levels,
 )
-from qann_core.shapes import integer_range
-from qann_core.wavelet import LL_RANGE
 
 LEVELS = st.integers(MIN_LEVELS, MAX_LEVELS)
 

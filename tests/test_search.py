@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from qann_core import Codec, search
-from qann_core.errors import ParameterError
-from qann_core.limits import MAX_PIXELS
+from qann_core.common.errors import ParameterError
+from qann_core.common.limits import MAX_PIXELS
 from qann_core.metrics import psnr
 from qann_core.search import levels_for_bpp, levels_for_quality
 

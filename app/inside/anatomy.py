@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from qann_core import Codec, ParameterError, read_header, wavelet
+from qann_core import Codec, ParameterError, read_header
 from qann_core.bitstream import HEADER_BYTES
 from qann_core.codec import Latents
 from qann_core.coding.brotli_coder import BrotliCoder
+from qann_core.common.shapes import pyramid_shapes
 from qann_core.evaluation.points import kind_label
 from qann_core.evaluation.quantizers import OTHER_QUANTIZERS
 from qann_core.metrics import psnr, ssim
+from qann_core.networks import wavelet
+from qann_core.networks.wavelet import Pyramid
 from qann_core.quantization import QuantizedLatents, step_for_levels
-from qann_core.shapes import pyramid_shapes
-from qann_core.wavelet import Pyramid
 
 from ..choice import codec_of
 from ..compress import Result

@@ -7,8 +7,8 @@ import json
 import numpy as np
 
 from qann_core.metrics import bits_per_pixel
+from qann_core.networks.wavelet import COLOURS
 from qann_core.quantization import ROUNDING_OFFSET
-from qann_core.wavelet import COLOURS
 
 from ..compress import Result
 from ..markup import count, decibels, per_cent, size_text, table

@@ -13,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from qann_core.limits import MAX_LEVELS, MIN_LEVELS
+from qann_core.common.limits import MAX_LEVELS, MIN_LEVELS
 
 from .. import elsewhere
 from ..choice import MAX_SLIDER, slider_range, within

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from qann_core import Codec
-from qann_core.vae import BandCompanding
-from qann_core.wavelet import COLOURS, ORIENTATIONS
+from qann_core.networks.vae import BandCompanding
+from qann_core.networks.wavelet import COLOURS, ORIENTATIONS
 
 from . import drawings as drawn
 from . import plates, words

@@ -20,10 +20,10 @@ import torch
 import zstandard
 from PIL import Image
 
-from qann_core import wavelet
 from qann_core.bitstream import HEADER_BYTES
 from qann_core.coding.prediction import med_residual
-from qann_core.limits import MAX_LEVELS, MIN_LEVELS
+from qann_core.common.limits import MAX_LEVELS, MIN_LEVELS
+from qann_core.networks import wavelet
 
 from .anatomy import Anatomy, coefficients
 from .subbands import SUBBANDS, Subband

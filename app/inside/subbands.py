@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qann_core.shapes import WAVELET_LEVELS
-from qann_core.wavelet import COLOURS, ORIENTATIONS
+from qann_core.common.shapes import WAVELET_LEVELS
+from qann_core.networks.wavelet import COLOURS, ORIENTATIONS
 
 SCALE_NAMES = ("LL 1/16", "1/16", "1/8", "1/4", "1/2")
 """The bands, coarse to fine."""

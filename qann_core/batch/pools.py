@@ -22,7 +22,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..errors import ParameterError, QannError
+from ..common.errors import ParameterError, QannError
 
 ATTEMPTS = 3
 """How often a job is tried whose worker is lost: it may not have been the job's fault."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..errors import ParameterError
+from ..common.errors import ParameterError
 from .manifest import NAME, Manifest, Record
 from .pools import WORKERS_A_GPU, LocalPool, Lost, Pool, RayPool, results, workers_and_threads
 from .store import Entry, Store

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from ..errors import ParameterError
-from ..files import visible_files, write_bytes_atomically
+from ..common.errors import ParameterError
+from ..common.files import visible_files, write_bytes_atomically
 
 _LEFT_OVER = re.compile(r"\.[0-9a-f]{16}\.tmp")
 """What ``write_bytes_atomically`` leaves where its process is killed in the middle."""

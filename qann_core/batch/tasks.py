@@ -14,11 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
-from ..errors import ParameterError, QannError, is_out_of_memory
-from ..files import is_image_name
+from ..common.errors import ParameterError, QannError, is_out_of_memory
+from ..common.files import is_image_name
+from ..common.limits import MAX_PAYLOAD, MAX_PIXELS, check_effort, check_levels, check_positive
 from ..images import WRITTEN_EXTENSIONS, encode_image, read_image
 from ..images.metadata import Metadata, save_options
-from ..limits import MAX_PAYLOAD, MAX_PIXELS, check_effort, check_levels, check_positive
 from ..metadata_chunk import MAX_BYTES, Kept, attach, detach
 from ..metrics import measured
 from .manifest import Record

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from .. import __version__
-from ..errors import ParameterError, QannError, is_out_of_memory, one_line
+from ..common.errors import ParameterError, QannError, is_out_of_memory, one_line
 from .evaluation import add_evaluation
 from .files import add_files
 from .training import add_training

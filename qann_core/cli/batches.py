@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ParameterError, one_line
+from ..common.errors import ParameterError, one_line
 from ..images.metadata import not_kept
 
 if TYPE_CHECKING:

@@ -62,12 +62,12 @@ def add_evaluation(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from ..common.files import check_target, find_images
     from ..evaluation.measures import check_measures
     from ..evaluation.peers import available_peers
     from ..evaluation.results import to_document
     from ..evaluation.subjects import make_subjects
     from ..evaluation.tables import counted, levels_table, peers_table
-    from ..files import check_target, find_images
 
     paths = find_images([options.folder])
     images = {path.relative_to(options.folder).as_posix(): path for path in paths}
@@ -134,11 +134,11 @@ def _write(
     options: argparse.Namespace, evaluation: Evaluation, document: dict[str, Any], name: str
 ) -> None:
     """Writes the document, the points, the charts and the report, as far as they are asked for."""
+    from ..common.files import write_bytes_atomically
     from ..evaluation.charts import draw, png
     from ..evaluation.published import published_for
     from ..evaluation.results import to_csv
     from ..evaluation.tables import report
-    from ..files import write_bytes_atomically
 
     text = json.dumps(document, indent=1, allow_nan=False).encode() + b"\n"
     table = to_csv(evaluation.points, evaluation.measures).encode()

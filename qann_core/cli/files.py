@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import ParameterError, one_line
+from ..common.errors import ParameterError, one_line
+from ..common.limits import MAX_EFFORT, MAX_LEVELS, MIN_LEVELS
 from ..evaluation.measures import OWN_MEASURES
-from ..limits import MAX_EFFORT, MAX_LEVELS, MIN_LEVELS
 from .batches import add_batch, is_batch, run_folder
 from .options import add_coder, add_common
 
@@ -126,7 +126,7 @@ def _run_file(
     task: Compression | Decompression, options: argparse.Namespace
 ) -> dict[str, Any] | None:
     """Does one file; returns what to say about it, None where the output takes that place."""
-    from ..files import check_target, write_bytes_atomically
+    from ..common.files import check_target, write_bytes_atomically
     from ..images.metadata import not_kept
 
     task.check()

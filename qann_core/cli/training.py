@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import ParameterError
-from ..files import find_images, listed_paths
+from ..common.errors import ParameterError
+from ..common.files import find_images, listed_paths
 
 
 # fmt: off

@@ -27,9 +27,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import ParameterError
-from ..limits import MAX_LEVELS
-from ..shapes import integer_range
+from ..common.errors import ParameterError
+from ..common.limits import MAX_LEVELS
+from ..common.shapes import integer_range
 from .contexts import Contexts
 from .interface import Bands, Shapes
 from .planes import clipped, code_first_band, code_plane

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..shapes import Shape
+from ..common.shapes import Shape
 
 Bands = tuple[np.ndarray, ...]
 """Integer arrays (C, H, W), coarse to fine."""

@@ -29,9 +29,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..limits import MAX_LEVELS, MIN_LEVELS
-from ..roles import Role
-from ..wavelet import Pyramid
+from ..common.limits import MAX_LEVELS, MIN_LEVELS
+from ..networks.roles import Role
+from ..networks.wavelet import Pyramid
 from .likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, code_length
 from .passes import LEVEL_PASSES, Phase, band_by_band, by_colour, colour_by_colour, seen_before
 

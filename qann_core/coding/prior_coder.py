@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import BitstreamError, ModelError, ParameterError
-from ..shapes import integer_range
+from ..common.errors import BitstreamError, ModelError, ParameterError
+from ..common.shapes import integer_range
 from .contexts import Contexts
 from .interface import Bands, Shapes
 from .network import LIMIT, PriorLevel

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import constriction
 import numpy as np
 
-from ..errors import BitstreamError, ModelError
+from ..common.errors import BitstreamError, ModelError
 from .likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected
 
 REACH = 31

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import BitstreamError, ModelError, ParameterError
+from ..common.errors import BitstreamError, ModelError, ParameterError
 from .interface import EntropyCoder
 
 if TYPE_CHECKING:

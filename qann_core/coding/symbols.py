@@ -10,7 +10,7 @@ from __future__ import annotations
 import brotli
 import numpy as np
 
-from ..errors import BitstreamError
+from ..common.errors import BitstreamError
 from .contexts import UNIT
 
 _GROUPS = 8

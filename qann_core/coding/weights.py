@@ -27,11 +27,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import ModelError
-from ..limits import MAX_LEVELS, MIN_LEVELS
-from ..models import CONFIG, WEIGHTS
-from ..shapes import pyramid_shapes
-from ..wavelet import Pyramid
+from ..common.errors import ModelError
+from ..common.limits import MAX_LEVELS, MIN_LEVELS
+from ..common.shapes import pyramid_shapes
+from ..networks import CONFIG, WEIGHTS
+from ..networks.wavelet import Pyramid
 from .network import EXACT, KNOTS_PER_OCTAVE, LIMIT, UNIT, DyadicConv, PriorNetwork, dyadic
 from .passes import ORDER
 from .range_coder import Tables

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import root
 from scipy.special import ndtr, ndtri
 
-from ..errors import ParameterError
+from ..common.errors import ParameterError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .. import metrics
-from ..errors import ParameterError
+from ..common.errors import ParameterError
 from .deltas import decibels
 
 

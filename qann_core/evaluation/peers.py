@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFile, features
 
-from ..errors import ImageError, ParameterError
+from ..common.errors import ImageError, ParameterError
 
 Shape = tuple[int, ...]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from ..errors import ParameterError
+from ..common.errors import ParameterError
 from .peers import peer_labels
 
 QANN = "qann"

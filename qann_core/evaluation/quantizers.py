@@ -34,10 +34,10 @@ from torch.nn import functional as F
 
 from ..bitstream import HEADER_BYTES
 from ..coding.registry import coder_by_name
-from ..errors import ModelError, ParameterError
+from ..common.errors import ModelError, ParameterError
+from ..common.shapes import pyramid_shapes
 from ..models import models_folder
-from ..shapes import pyramid_shapes
-from ..wavelet import Pyramid
+from ..networks.wavelet import Pyramid
 from .lloyd_max import GAUSS, LAPLACE, LloydMax, lloyd_max
 
 DENSITIES = (LAPLACE, GAUSS)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..batch.pools import LocalPool, Lost, cores, results
-from ..errors import ParameterError, QannError, one_line
+from ..common.errors import ParameterError, QannError, one_line
 from ..images import read_image
 from .points import Point
 from .store import Key, append_points, pixels_digest, read_points

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import __version__
-from ..errors import ParameterError
-from ..limits import check_effort, check_levels
+from ..common.errors import ParameterError
+from ..common.limits import check_effort, check_levels
 from ..models import (
     check_coder,
     coder_names,

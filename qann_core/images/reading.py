@@ -17,9 +17,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..errors import ImageError, ParameterError
-from ..files import write_bytes_atomically
-from ..limits import MAX_PIXELS, MAX_SIDE
+from ..common.errors import ImageError, ParameterError
+from ..common.files import write_bytes_atomically
+from ..common.limits import MAX_PIXELS, MAX_SIDE
 from . import isobmff, png
 from .cicp import ColourCoding
 from .colour import to_srgb

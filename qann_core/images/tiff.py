@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..errors import ImageError
-from ..limits import MAX_PIXELS, MAX_SIDE
+from ..common.errors import ImageError
+from ..common.limits import MAX_PIXELS, MAX_SIDE
 from .deep_samples import to_8_bits
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

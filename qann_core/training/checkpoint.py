@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from ..errors import ParameterError
+from ..common.errors import ParameterError
 from .objective import Objective
 
 _Network = TypeVar("_Network", bound=nn.Module)

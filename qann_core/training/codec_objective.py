@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import wavelet
 from ..coding.weights import Prior, load_prior, save_prior, trainable
-from ..errors import ParameterError
-from ..metrics import SSIMULACRA2_MIN_SIDE
+from ..common.errors import ParameterError
+from ..common.limits import SSIMULACRA2_MIN_SIDE
 from ..models import load_wavelet_networks, prior_folder, resolve_folder
+from ..networks import wavelet
+from ..networks.restoration import QannUNet
+from ..networks.vae import WaveletVAE
+from ..networks.wavelet import Pyramid
 from ..perceptual import SQUARED_ERROR_SHARE, eye_cost, ssimulacra2
 from ..quantization import DISTORTION_WEIGHT, ROUNDING_OFFSET, dead_zone_round, step_for_levels
-from ..restoration import QannUNet
-from ..vae import WaveletVAE
-from ..wavelet import Pyramid
 from .data import load_photos
 from .objective import Figures, Objective, Stage, detached, long_decay, mse, psnr, psnr_of
 from .options import RunOptions, check_crop, check_share

@@ -15,9 +15,9 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from ..errors import ImageError, ParameterError, one_line
+from ..common.errors import ImageError, ParameterError, one_line
 from ..images import read_image
-from ..samples import centred
+from ..networks.samples import centred
 
 _LONG_SIDES = (1800, 1100, 700)
 """Large photos are kept at each of these sizes, in pixels: detail differs with scale."""

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
-from ..files import staging_folder
+from ..common.errors import ModelError
+from ..common.files import staging_folder
 from ..models import MODEL_FILES, ModelInfo, folder_digest
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..wavelet import Pyramid
+from ..networks.wavelet import Pyramid
 
 Batch = Tensor | Pyramid
 Figures = dict[str, Tensor]

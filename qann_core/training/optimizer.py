@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ..roles import Role
+from ..networks.roles import Role
 
 MOMENTUM = 0.95
 

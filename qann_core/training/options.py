@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ..errors import ParameterError
-from ..limits import MAX_LEVELS, check_positive, check_whole
+from ..common.errors import ParameterError
+from ..common.limits import MAX_LEVELS, check_positive, check_whole
 
 _MOST = 10**9
 """Bound on whole numbers that have no other."""

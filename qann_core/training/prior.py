@@ -19,9 +19,9 @@ from ..coding.network import PriorNetwork
 from ..coding.registry import coder_by_name
 from ..coding.weights import exact_network, load_prior, save_prior, trainable
 from ..models import load_wavelet_networks, resolve_folder
+from ..networks.vae import WaveletVAE
+from ..networks.wavelet import Pyramid
 from ..quantization import step_for_levels
-from ..vae import WaveletVAE
-from ..wavelet import Pyramid
 from .checkpoint import stored
 from .codec_objective import CROP_FACTOR, quantize_batch
 from .data import CropStream, load_photos

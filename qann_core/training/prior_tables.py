@@ -35,7 +35,7 @@ from ..coding.range_coder import (
     detail_classes,
     residual_classes,
 )
-from ..wavelet import Pyramid
+from ..networks.wavelet import Pyramid
 
 SMOOTHING = 40.0
 

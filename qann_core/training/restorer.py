@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..diffusers_vae import DiffusersVAE
-from ..errors import ModelError
+from ..common.errors import ModelError
 from ..models import load_vae, resolve_folder
+from ..networks.diffusers_vae import DiffusersVAE
+from ..networks.restoration import QannUNet
 from ..quantization import dead_zone_round, step_for_levels
-from ..restoration import QannUNet
 from .data import load_photos
 from .objective import Figures, Objective, Stage, detached, long_decay, mse, psnr, psnr_of
 from .options import RunOptions, check_crop

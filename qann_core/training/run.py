@@ -24,9 +24,9 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..errors import ParameterError, TrainingError
-from ..precision import training_dtype
-from ..samples import centred
+from ..common.errors import ParameterError, TrainingError
+from ..networks.precision import training_dtype
+from ..networks.samples import centred
 from .checkpoint import Log, load_state, save_networks, save_state
 from .data import CropStream, DeviceCrops, PhotoSet, centre_crops
 from .graph import GraphedStep

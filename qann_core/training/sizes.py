@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ..errors import ParameterError
-from ..restoration import QannUNet
-from ..vae import WaveletVAE
+from ..common.errors import ParameterError
+from ..networks.restoration import QannUNet
+from ..networks.vae import WaveletVAE
 
 _SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "default": ({}, {}),

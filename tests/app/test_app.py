@@ -34,7 +34,7 @@ from qann_core import (  # noqa: E402
 from qann_core.evaluation.points import Point, curve_of  # noqa: E402
 from qann_core.metadata_chunk import Kept, attach  # noqa: E402
 from qann_core.metrics import psnr  # noqa: E402
-from qann_core.restoration import QannUNet  # noqa: E402
+from qann_core.networks.restoration import QannUNet  # noqa: E402
 from qann_core.training.export import export_model  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from qann_core.batch import Compression, Machines, Store, run_batch
 from qann_core.batch.manifest import Record
 from qann_core.batch.pools import Lost, RayPool
 from qann_core.batch.tasks import Job
-from qann_core.errors import ParameterError
+from qann_core.common.errors import ParameterError
 
 FILES = 24
 

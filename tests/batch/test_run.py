@@ -18,7 +18,7 @@ from qann_core.batch import Compression, Decompression, Machines, Store, Summary
 from qann_core.batch.manifest import Record
 from qann_core.batch.pools import Lost, workers_and_threads
 from qann_core.batch.tasks import Job, Work
-from qann_core.errors import ModelError, ParameterError
+from qann_core.common.errors import ModelError, ParameterError
 
 
 class HerePool:

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from qann_core import wavelet
 from qann_core.coding.brotli_coder import BrotliCoder
 from qann_core.coding.prediction import med_residual, med_restore
 from qann_core.coding.registry import coder_by_name
-from qann_core.errors import BitstreamError
-from qann_core.limits import MAX_LEVELS
+from qann_core.common.errors import BitstreamError
+from qann_core.common.limits import MAX_LEVELS
+from qann_core.common.shapes import pyramid_shapes
+from qann_core.networks import wavelet
 from qann_core.quantization import quantize
-from qann_core.shapes import pyramid_shapes
 
 Bands = tuple[np.ndarray, ...]
 

@@ -26,8 +26,8 @@ from qann_core.coding.prior_coder import TILE, PriorCoder, predicted_scales
 from qann_core.coding.range_coder import CLASSES, ESCAPE, REACH, SYMBOLS, TOTAL, Tables
 from qann_core.coding.registry import coder_by_name, coder_name
 from qann_core.coding.weights import Prior, exact_network, load_prior, trainable
-from qann_core.errors import BitstreamError, ModelError, ParameterError
-from qann_core.shapes import integer_range, pyramid_shapes
+from qann_core.common.errors import BitstreamError, ModelError, ParameterError
+from qann_core.common.shapes import integer_range, pyramid_shapes
 
 TINY = Path(__file__).resolve().parents[1] / "golden" / "tiny-quarters"
 FILES = sorted(TINY.glob("*.qann"))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from qann_core.coding.registry import CODER_NAMES, coder_by_name, coder_name
 from qann_core.coding.weights import cached_prior
-from qann_core.errors import BitstreamError, ParameterError
-from qann_core.shapes import integer_range, pyramid_shapes
+from qann_core.common.errors import BitstreamError, ParameterError
+from qann_core.common.shapes import integer_range, pyramid_shapes
 
 TINY = Path(__file__).resolve().parents[1] / "golden" / "tiny-quarters"
 """The folder of a tiny prior."""

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageFile
 from test_metrics import photo_like
 
-from qann_core.errors import ImageError, ParameterError
+from qann_core.common.errors import ImageError, ParameterError
 from qann_core.evaluation.peers import available_peers, peer_by_name
 from qann_core.metrics import psnr
 

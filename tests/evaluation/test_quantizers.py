@@ -9,11 +9,11 @@ from safetensors.torch import load_file, save_file
 
 from qann_core import Codec, ModelError, ParameterError
 from qann_core.codec import Latents
+from qann_core.common.shapes import pyramid_shapes
 from qann_core.evaluation import quantizers as residual
 from qann_core.evaluation.lloyd_max import GAUSS, LAPLACE, lloyd_max
 from qann_core.evaluation.quantizers import OTHER_QUANTIZERS, quantizer_by_name, subbands
 from qann_core.models import models_folder
-from qann_core.shapes import pyramid_shapes
 
 CODEBOOKS = models_folder() / "psnr" / "rq"
 NAMES = ("daq", "rq")

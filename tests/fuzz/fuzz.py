@@ -29,12 +29,12 @@ from qann_core import Codec, bitstream
 from qann_core.coding.registry import CODER_NAMES
 from qann_core.coding.symbols import Source, varint
 from qann_core.coding.weights import Prior, cached_prior
-from qann_core.errors import BitstreamError, ModelError
+from qann_core.common.errors import BitstreamError, ModelError
+from qann_core.common.shapes import integer_range, pyramid_shapes
 from qann_core.metadata_chunk import Kept, attach
+from qann_core.networks.restoration import QannUNet
+from qann_core.networks.vae import WaveletVAE
 from qann_core.quantization import QuantizedLatents
-from qann_core.restoration import QannUNet
-from qann_core.shapes import integer_range, pyramid_shapes
-from qann_core.vae import WaveletVAE
 
 SECONDS, MEGABYTES = 2.0, 300
 MAX_PIXELS = 512 * 512

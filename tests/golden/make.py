@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from qann_core import Codec, precision
-from qann_core.limits import MAX_LEVELS
+from qann_core import Codec
+from qann_core.common.limits import MAX_LEVELS
 from qann_core.models import bundled_models, has_prior, models_folder, prior_digest, prior_folder
+from qann_core.networks import precision
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parents[1] / "assets" / "examples"

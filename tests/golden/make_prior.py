@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from make import HERE, pictures
 
-from qann_core import bitstream, wavelet
+from qann_core import bitstream
 from qann_core.coding.network import PriorNetwork
 from qann_core.coding.weights import Prior, exact_network, load_prior, save_prior
+from qann_core.networks import wavelet
 from qann_core.quantization import QuantizedLatents, quantize
 from qann_core.training.prior_tables import fit_tables
 

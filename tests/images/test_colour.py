@@ -27,7 +27,7 @@ from made_images import (
 )
 from PIL import Image, ImageCms
 
-from qann_core.errors import ImageError
+from qann_core.common.errors import ImageError
 from qann_core.images import read_image
 
 

@@ -8,9 +8,9 @@ import pytest
 from made_images import SRGB_COLUMNS, colour_patches, gradient, matrix_profile, with_nclx
 from PIL import Image
 
-from qann_core.errors import ImageError
+from qann_core.common.errors import ImageError
+from qann_core.common.limits import MAX_SIDE
 from qann_core.images import read_image
-from qann_core.limits import MAX_SIDE
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ from hypothesis.extra.numpy import arrays
 from made_images import check_damaged, gradient, png, saved
 from PIL import Image
 
-from qann_core.errors import ImageError, ParameterError
+from qann_core.common.errors import ImageError, ParameterError
+from qann_core.common.limits import MAX_PIXELS, MAX_SIDE
 from qann_core.images import (
     check_pixels,
     from_pil,
     read_image,
     write_image,
 )
-from qann_core.limits import MAX_PIXELS, MAX_SIDE
 
 
 class TestFormats:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_images import check_damaged, gradient, matrix_profile, tiff_file
 from PIL import Image
 
-from qann_core.errors import ImageError
+from qann_core.common.errors import ImageError
 from qann_core.images import read_image
 from qann_core.images.tiff import TiffPage
 

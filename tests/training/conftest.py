@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from qann_core.restoration import QannUNet
+from qann_core.networks.restoration import QannUNet
+from qann_core.networks.vae import WaveletVAE
 from qann_core.training.data import PhotoSet
 from qann_core.training.options import RunOptions
-from qann_core.vae import WaveletVAE
 
 Networks = tuple[WaveletVAE, QannUNet]
 

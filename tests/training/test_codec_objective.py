@@ -12,10 +12,10 @@ from qann_core import cli
 from qann_core.coding.network import PriorNetwork
 from qann_core.coding.range_coder import CLASSES, SYMBOLS, TOTAL, Tables
 from qann_core.coding.weights import Prior, exact_network, load_prior
-from qann_core.errors import ParameterError
+from qann_core.common.errors import ParameterError
+from qann_core.networks.roles import Role
 from qann_core.perceptual import ssimulacra2
 from qann_core.quantization import ROUNDING_OFFSET
-from qann_core.roles import Role
 from qann_core.training.codec_objective import CodecObjective, quantize_batch, with_companding
 from qann_core.training.data import CropStream, PhotoSet
 from qann_core.training.optimizer import HybridOptimizer, with_roles

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qann_core.errors import ParameterError
-from qann_core.files import find_images
+from qann_core.common.errors import ParameterError
+from qann_core.common.files import find_images
 from qann_core.training.data import CropStream, downscaled, load_photos
 
 

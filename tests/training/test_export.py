@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from qann_core import cli
-from qann_core.errors import ModelError
+from qann_core.common.errors import ModelError
 from qann_core.models import MODEL_FILES, folder_digest, models_folder
 from qann_core.training.export import export_model, export_run
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from qann_core.coding.network import PriorNetwork
-from qann_core.roles import Role
+from qann_core.networks.roles import Role
 from qann_core.training.codec_objective import CodecObjective
 from qann_core.training.optimizer import HybridOptimizer, StackedMuon, orthogonalised, with_roles
 

@@ -11,14 +11,14 @@ from qann_core.coding.network import PriorNetwork
 from qann_core.coding.prior_coder import PriorCoder
 from qann_core.coding.range_coder import CLASSES, TOTAL
 from qann_core.coding.weights import exact_network, load_prior
-from qann_core.shapes import pyramid_shapes
+from qann_core.common.shapes import pyramid_shapes
+from qann_core.networks.vae import WaveletVAE
 from qann_core.training import prior as prior_training
 from qann_core.training.data import PhotoSet
 from qann_core.training.options import RunOptions
 from qann_core.training.prior import PriorObjective, export_prior
 from qann_core.training.prior_tables import fit_tables
 from qann_core.training.run import TrainingRun
-from qann_core.vae import WaveletVAE
 
 
 def small_run(folder: Path, photos: PhotoSet) -> TrainingRun:

@@ -17,8 +17,8 @@ from PIL import Image
 from torch import Tensor
 
 from qann_core import cli
-from qann_core.errors import ParameterError, TrainingError
-from qann_core.restoration import QannUNet
+from qann_core.common.errors import ParameterError, TrainingError
+from qann_core.networks.restoration import QannUNet
 from qann_core.training.codec_objective import CodecObjective
 from qann_core.training.data import PhotoSet
 from qann_core.training.objective import Figures, Stage, stage_at

@@ -17,8 +17,8 @@ from app.inside.anatomy import Anatomy, anatomy
 from app.inside.subbands import SUBBANDS
 from qann_core import Codec
 from qann_core.bitstream import HEADER_BYTES
+from qann_core.common.shapes import integer_range
 from qann_core.metrics import psnr
-from qann_core.shapes import integer_range
 
 LEVELS = 40
 

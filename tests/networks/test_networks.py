@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from qann_core import wavelet
-from qann_core.blocks import ResidualBlock, WindowAttention
+from qann_core.common.shapes import pyramid_shapes
+from qann_core.networks import wavelet
+from qann_core.networks.blocks import ResidualBlock, WindowAttention
+from qann_core.networks.restoration import CORRECTION_LIMIT, QannUNet
+from qann_core.networks.vae import LogisticMixturePrior, WaveletVAE
 from qann_core.quantization import dequantize, quantize
-from qann_core.restoration import CORRECTION_LIMIT, QannUNet
-from qann_core.shapes import pyramid_shapes
-from qann_core.vae import LogisticMixturePrior, WaveletVAE
 
 SMALL = {"widths": (8, 8, 12, 16), "embedding_channels": 16, "attention_heads": 2}
 

@@ -6,9 +6,9 @@ import torch
 
 from qann_core import Codec, QuantizedLatents
 from qann_core.coding import weights
-from qann_core.device import device_by_name
-from qann_core.errors import ModelError, ParameterError
+from qann_core.common.errors import ModelError, ParameterError
 from qann_core.models import models_folder, prior_folder
+from qann_core.networks.device import device_by_name
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 PRIOR = prior_folder(models_folder() / "psnr")

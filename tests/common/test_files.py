@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from qann_core.errors import ParameterError, one_line
-from qann_core.files import (
+from qann_core.common.errors import ParameterError, one_line
+from qann_core.common.files import (
     check_target,
     find_images,
     listed_paths,
@@ -182,7 +182,7 @@ class TestWriting:
         program = f"""
 import os, signal, sys
 signal.signal(signal.{name}, signal.SIG_DFL)  # also where the tests' own parent ignores it
-from qann_core.files import staging_folder, write_bytes_atomically
+from qann_core.common.files import staging_folder, write_bytes_atomically
 def terminated(_):
     os.kill(os.getpid(), signal.{name})
 os.fsync = terminated

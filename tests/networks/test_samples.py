@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from qann_core.samples import centred, pixels_of, rounded
+from qann_core.networks.samples import centred, pixels_of, rounded
 
 
 def test_every_grey_level_comes_back() -> None:

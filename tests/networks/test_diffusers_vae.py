@@ -15,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qann_core
-from qann_core import Codec, bitstream, cli, diffusers_vae
+from qann_core import Codec, bitstream, cli
 from qann_core.coding.brotli_coder import BrotliCoder
-from qann_core.diffusers_vae import DiffusersVAE
-from qann_core.errors import BitstreamError, ModelError, ParameterError
-from qann_core.restoration import QannUNet
+from qann_core.common.errors import BitstreamError, ModelError, ParameterError
+from qann_core.common.shapes import integer_range
+from qann_core.networks import diffusers_vae
+from qann_core.networks.diffusers_vae import DiffusersVAE
+from qann_core.networks.restoration import QannUNet
 from qann_core.search import levels_for_bpp
-from qann_core.shapes import integer_range
 
 
 def tiny_kl(channels: int = 3, scale: float = 8.0) -> AutoencoderKL:

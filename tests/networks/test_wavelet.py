@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qann_core import wavelet
-from qann_core.shapes import pyramid_shapes
+from qann_core.common.shapes import pyramid_shapes
+from qann_core.networks import wavelet
 
 
 def noise(height: int, width: int, seed: int = 0) -> torch.Tensor:

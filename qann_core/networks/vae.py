@@ -17,10 +17,10 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..common.shapes import BLOCK, WAVELET_LEVELS, Shape, pyramid_shapes
 from . import wavelet
 from .blocks import UNet, group_bands, ungroup_bands
 from .roles import Role
-from .shapes import BLOCK, WAVELET_LEVELS, Shape, pyramid_shapes
 from .wavelet import Pyramid
 
 _BAND_CHANNELS = (3, 9, 9, 9, 9)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .errors import ParameterError
+from ..common.errors import ParameterError
 
 
 def device_by_name(name: str) -> torch.device:

@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from qann_core import Codec, precision
+from qann_core import Codec
 from qann_core.models import bundled_models
+from qann_core.networks import precision
 
 CROPS = {"astronaut": (60, 160), "stream": (200, 100), "page": (20, 40)}
 """Upper left corners of crops with a face, leaves and rocks, and text."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .shapes import BLOCK, WAVELET_LEVELS, padded_size
+from ..common.shapes import BLOCK, WAVELET_LEVELS, padded_size
 
 Pyramid = tuple[Tensor, ...]
 

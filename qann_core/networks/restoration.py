@@ -13,8 +13,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..common.errors import ParameterError
 from .blocks import LevelEmbedding, UNet, group_bands, ungroup_bands
-from .errors import ParameterError
 from .roles import Role
 from .wavelet import Pyramid
 

@@ -17,9 +17,9 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor, nn
 
-from .errors import ModelError
-from .limits import MAX_LATENT_CHANNELS, MAX_LATENT_FACTOR, MAX_SIDE
-from .shapes import Shape, padded_size
+from ..common.errors import ModelError
+from ..common.limits import MAX_LATENT_CHANNELS, MAX_LATENT_FACTOR, MAX_SIDE
+from ..common.shapes import Shape, padded_size
 from .wavelet import Pyramid
 
 DIFFUSERS_VAES = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}

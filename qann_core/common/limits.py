@@ -31,6 +31,9 @@ MAX_LATENT_CHANNELS = 64
 MAX_LATENT_FACTOR = 64
 """Bounds on the latents of a VAE of one tensor: channels, and pixels per position along a side."""
 
+SSIMULACRA2_MIN_SIDE = 225
+"""SSIMULACRA 2 is undefined for shorter sides: its sixth scale, 1/32, would have under 8 pixels."""
+
 
 def check_whole(name: str, value: int, lowest: int, highest: int) -> int:
     """Returns what the caller knows as ``name`` as an int.
