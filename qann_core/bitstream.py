@@ -3,7 +3,7 @@
 | offset | bytes | field                                                            |
 |--------|-------|------------------------------------------------------------------|
 | 0      | 4     | magic: ``QANN``                                                  |
-| 4      | 1     | container version: 1; 2 with metadata (``metadata_chunk``)       |
+| 4      | 1     | container version: 1; 2 with metadata, see below                 |
 | 5      | 1     | entropy coder: 1 = brotli, 2 = prior (``coding.registry``)       |
 | 6      | 4     | model id: names the weights that made the latents                |
 | 10     | 2     | N, the number of distinct values that the latents may take       |
@@ -15,6 +15,17 @@
 
 Numbers are unsigned and little-endian.
 
+A file of version 2 also keeps EXIF and XMP, after its payload of p bytes. The checksum covers them
+as well. Files without metadata stay version 1, byte for byte, and a program that knows only version
+1 refuses version 2 by its number.
+
+| offset     | bytes | field                                         |
+|------------|-------|-----------------------------------------------|
+| 24 + p     | 4     | length e of the EXIF data, at most 1 MiB      |
+| 28 + p     | 4     | length x of the XMP packet, at most 1 MiB     |
+| 32 + p     | e     | EXIF data, beginning with their byte order    |
+| 32 + p + e | x     | XMP packet                                    |
+
 The shapes of the latents are not stored: they follow from the image's size and the model. Nothing
 here imports torch before latents are really built, so that reading a header is quick.
 """
@@ -23,12 +34,11 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import metadata_chunk
-from .checksum import check_checksum, checksum
 from .coding.registry import coder_by_name, coder_name
 from .common.errors import BitstreamError, ParameterError
 from .common.limits import (
@@ -49,11 +59,14 @@ BandShapes = Callable[[int, int], tuple[Shape, ...]]
 """Height and width of an image in pixels to the shapes of its latents, coarse to fine."""
 
 MAGIC = b"QANN"
-VERSION = 1
+VERSION, VERSION_WITH_METADATA = 1, 2
 HEADER_BYTES = 24
 
+MAX_METADATA = 1 << 20
+"""Longest EXIF data and longest XMP packet: above what JPEG can hold, far below an image."""
+
 _FIELDS = struct.Struct("<4sBB4sHHHI")
-_CHECKSUM = struct.Struct("<I")
+_LENGTHS = struct.Struct("<II")
 
 _SMALL_PIXELS = 65536
 """So many pixels with padding are decoded of any image that is itself within the caller's limit."""
@@ -70,7 +83,7 @@ class Header:
         coder_id, coder: the entropy coder's number in the file and its name.
         model_id: 8 hexadecimal digits naming the weights that made the latents.
         payload_bytes, total_bytes: size of the coded latents and of the whole file.
-        metadata_bytes: size of the EXIF and XMP that it keeps (``metadata_chunk``).
+        metadata_bytes: size of the EXIF and XMP that it keeps.
     """
 
     version: int
@@ -115,7 +128,7 @@ def pack(
         MAGIC, VERSION, chosen.id, bytes.fromhex(latents.model_id), latents.levels,
         latents.width, latents.height, len(payload),
     )  # fmt: skip
-    return head + _CHECKSUM.pack(checksum(head, payload)) + payload
+    return _with_checksum(head, payload)
 
 
 def unpack(
@@ -139,10 +152,9 @@ def unpack(
             or needs a newer version.
     """
     header = read_header(data, max_pixels)
-    plain, _ = metadata_chunk.detach(bytes(data))
+    plain, _ = detach(bytes(data))
+    _check_checksum(plain)
     payload = plain[HEADER_BYTES:]
-    (stored,) = _CHECKSUM.unpack_from(plain, _FIELDS.size)
-    check_checksum(stored, plain[: _FIELDS.size], payload)
     coder = coder_by_name(header.coder, prior)
     shapes = band_shapes(header.height, header.width)
     bands = coder.decode(payload, shapes, header.levels)
@@ -172,7 +184,7 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Header:
         raise ParameterError(f"A file's data are {type(data).__name__}; they must be bytes.")
     if not isinstance(max_pixels, (int, float)) or max_pixels != max_pixels:
         raise ParameterError(f"max_pixels is {max_pixels}; it must be a number.")
-    plain, _ = metadata_chunk.detach(bytes(data))
+    plain, _ = detach(bytes(data))
     if plain[: len(MAGIC)] != MAGIC[: len(plain)] or not plain:
         raise BitstreamError("This is not a .qann file: it does not begin with the letters QANN.")
     if len(plain) < HEADER_BYTES:
@@ -196,10 +208,84 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Header:
         )
     _check_length(payload, len(plain) - HEADER_BYTES)
     metadata = len(data) - len(plain)
-    version = metadata_chunk.VERSION if metadata else VERSION
+    version = VERSION_WITH_METADATA if metadata else VERSION
     return Header(
         version, width, height, levels, coder, name, model.hex(), payload, len(data), metadata
     )
+
+
+@dataclass(frozen=True)
+class Kept:
+    """EXIF data, beginning with their byte order, and an XMP packet; empty where there is none."""
+
+    exif: bytes = b""
+    xmp: bytes = b""
+
+
+def attach(data: bytes, kept: Kept) -> bytes:
+    """A .qann file with metadata: ``data`` is one without; nothing to keep gives it back.
+
+    Both parts must be at most ``MAX_METADATA`` bytes long.
+    """
+    if kept == Kept():
+        return data
+    chunk = _LENGTHS.pack(len(kept.exif), len(kept.xmp)) + kept.exif + kept.xmp
+    return _as_version(VERSION_WITH_METADATA, data, data[HEADER_BYTES:] + chunk)
+
+
+def detach(data: bytes) -> tuple[bytes, Kept]:
+    """The .qann file of version 1 in one of version 2, and the metadata beside it.
+
+    Anything else, whole or damaged, comes back as it is, for the container to judge.
+
+    Raises:
+        BitstreamError: when a file of version 2 is damaged.
+    """
+    if data[:5] != MAGIC + bytes([VERSION_WITH_METADATA]) or len(data) < HEADER_BYTES:
+        return data, Kept()
+    end = HEADER_BYTES + _FIELDS.unpack_from(data)[-1]
+    start = end + _LENGTHS.size
+    if len(data) < start:
+        raise BitstreamError("The file is cut short: its metadata are missing.")
+    exif, xmp = _LENGTHS.unpack_from(data, end)
+    if max(exif, xmp) > MAX_METADATA:
+        raise BitstreamError(
+            f"The file claims metadata of {max(exif, xmp)} bytes; at most {MAX_METADATA} are "
+            "allowed."
+        )
+    if len(data) != start + exif + xmp:
+        raise BitstreamError(
+            f"The file has {len(data)} bytes; with its metadata it should have "
+            f"{start + exif + xmp}."
+        )
+    _check_checksum(data)
+    plain = _as_version(VERSION, data, data[HEADER_BYTES:end])
+    return plain, Kept(data[start : start + exif], data[start + exif :])
+
+
+def _as_version(version: int, data: bytes, rest: bytes) -> bytes:
+    """A file with another version number in its header and ``rest`` after it."""
+    fields = data[: len(MAGIC)] + bytes([version]) + data[len(MAGIC) + 1 : _FIELDS.size]
+    return _with_checksum(fields, rest)
+
+
+def _with_checksum(fields: bytes, rest: bytes) -> bytes:
+    """A file of a header's fields and what follows the header."""
+    return fields + _checksum(fields, rest).to_bytes(4, "little") + rest
+
+
+def _checksum(fields: bytes, rest: bytes) -> int:
+    return zlib.crc32(rest, zlib.crc32(fields))
+
+
+def _check_checksum(data: bytes) -> None:
+    """Raises BitstreamError where a file's checksum is not the one stored in it."""
+    stored = int.from_bytes(data[_FIELDS.size : HEADER_BYTES], "little")
+    actual = _checksum(data[: _FIELDS.size], data[HEADER_BYTES:])
+    if stored != actual:
+        raise BitstreamError(
+            f"The file is damaged: its checksum is {actual:08x} and should be {stored:08x}."
+        )
 
 
 def _check_levels(levels: int, error: type[BitstreamError] | type[ParameterError]) -> None:

@@ -14,12 +14,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
+from ..bitstream import MAX_METADATA, Kept, attach, detach
 from ..common.errors import ParameterError, QannError, is_out_of_memory
 from ..common.files import is_image_name
 from ..common.limits import MAX_PAYLOAD, MAX_PIXELS, check_effort, check_levels, check_positive
 from ..images import WRITTEN_EXTENSIONS, encode_image, read_image
 from ..images.metadata import Metadata, save_options
-from ..metadata_chunk import MAX_BYTES, Kept, attach, detach
 from ..metrics import measured
 from .manifest import Record
 from .store import Entry, Store
@@ -54,7 +54,7 @@ class Compression:
     Attributes:
         model, coder, device, effort: as for ``Codec.load`` and ``Codec.pack``.
         bpp, psnr, ssimulacra2: targets, see ``search``.
-        keep_metadata: keep EXIF and XMP in the file (``metadata_chunk``).
+        keep_metadata: keep EXIF and XMP in the file.
         measures: names of functions of ``metrics``, taken of the decoded image.
     """
 
@@ -129,7 +129,9 @@ class Compression:
         # The pixels are upright, whatever the packet says.
         xmp = re.sub(rb"(tiff:Orientation(?:=[\"']|>))\d", rb"\g<1>1", metadata.xmp)
         exif = metadata.exif
-        return Kept(exif if len(exif) <= MAX_BYTES else b"", xmp if len(xmp) <= MAX_BYTES else b"")
+        return Kept(
+            exif if len(exif) <= MAX_METADATA else b"", xmp if len(xmp) <= MAX_METADATA else b""
+        )
 
     def _pack(self, codec: Codec, latents: Any, pixels: np.ndarray) -> tuple[bytes, int]:
         from ..search import levels_for_bpp, levels_for_quality

@@ -80,7 +80,7 @@ def style(curve: Curve, main_model: str = "") -> Style:
     return Style(colour, marker, line)
 
 
-def draw(document: Document, published: Published | None) -> dict[str, Figure]:
+def draw(document: Document, published: Published) -> dict[str, Figure]:
     """Charts by the name that their files end in, such as "psnr".
 
     One chart a measure with this codec, the other codecs that were run and, dashed, those that
@@ -132,17 +132,15 @@ def _lines(document: Document, measure: str, shown: Callable[[dict[str, Any]], b
     return drawn
 
 
-def _published(published: Published | None, measure: str) -> list[Line]:
+def _published(published: Published, measure: str) -> list[Line]:
     """Curves that others published: thin and dashed, the number sets them apart."""
-    curves = [c for c in (published.curves if published else ()) if not c.runnable]
+    curves = [c for c in published["curves"] if measure in c and not c["runnable"]]
     lines = []
-    for number, curve in enumerate(c for c in curves if measure in c.measures):
-        values = map(MEASURES[measure].scale, curve.measures[measure])
+    for number, curve in enumerate(curves):
+        points = zip(curve["bpp"], map(MEASURES[measure].scale, curve[measure]), strict=True)
         colour = _OTHER_MODELS[number % len(_OTHER_MODELS)]
         look = Style(colour, "", "--" if number % 2 else ":")
-        lines.append(
-            (f"{curve.label} (published)", list(zip(curve.bpp, values, strict=True)), look)
-        )
+        lines.append((f"{curve['label']} (published)", list(points), look))
     return lines
 
 

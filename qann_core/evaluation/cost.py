@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,111 +36,83 @@ _SIDE = 256
 """Side in pixels of the image that arithmetic is counted on; whole windows of attention fit in."""
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What one curve costs.
-
-    Attributes:
-        curve: its name.
-        setting, bpp: where on the curve, and its mean rate there.
-        encode_seconds, decode_seconds: wall time for each megapixel.
-        idle_megabytes: memory of the process with the codec loaded, before its first image.
-        peak_megabytes: most memory that the process held.
-        kilo_macs: thousands of multiply-accumulates for each pixel, of all networks of this codec.
-    """
-
-    curve: str
-    setting: int
-    bpp: float
-    encode_seconds: float
-    decode_seconds: float
-    idle_megabytes: float
-    peak_megabytes: float
-    kilo_macs: float | None
-
-
 def costs(
     document: Document,
     subjects: Sequence[Subject],
     images: Sequence[Path],
     progress: Callable[[], None] = lambda: None,
 ) -> list[dict[str, Any]]:
-    """The cost of every peer and every restored curve, as plain values.
+    """The cost of every peer and every restored curve.
 
     Args:
         document: of the evaluation, which says what rate a setting has.
         images: the first few of them are used.
         progress: called after each subject.
+
+    Returns:
+        For each curve: ``curve``, its name; ``setting`` and ``bpp``, where on the curve, and its
+        mean rate there; ``encode_seconds`` and ``decode_seconds``, wall time for each megapixel;
+        ``idle_megabytes``, memory of the process with the codec loaded, before its first image;
+        ``peak_megabytes``, the most that it held; ``kilo_macs``, thousands of multiply-accumulates
+        for each pixel, of all networks of this codec, None for others.
     """
     rows = {row["name"]: row["points"] for row in document["curves"]}
     own = [row["bpp"] for row in document["mean"]]
     found = []
     for subject in subjects:
-        settings = {
-            curve.name: min(rows[curve.name], key=lambda p: abs(p["bpp"] - own[len(own) // 2]))
+        points = {
+            curve: min(rows[curve.name], key=lambda p: abs(p["bpp"] - own[len(own) // 2]))
             for curve in subject.identities
-            if curve.name in rows
+            if curve.name in rows and curve.variant in ("", RESTORED)
         }
-        with ProcessPoolExecutor(
-            1, multiprocessing.get_context("spawn"), limit_threads, (1,)
-        ) as pool:
-            measured = pool.submit(_measure, subject, settings, list(images[:IMAGES]))
-            found += [asdict(cost) for cost in measured.result()]
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, context, limit_threads, (1,)) as pool:
+            found += pool.submit(_measure, subject, points, list(images[:IMAGES])).result()
         progress()
     return found
 
 
-Coding = tuple[Callable[[np.ndarray, int], bytes], Callable[[bytes], np.ndarray]]
-"""Pixels and a setting to a file, and a file to pixels: what costs time and memory."""
-
-
-def _codings(subject: Subject) -> dict[Curve, Coding]:
-    """By curve, how a subject's files are made and opened; only of peers and restored curves."""
-    if not subject.model:
-        (curve,) = subject.identities
-        peer = peer_by_name(curve.codec)
-        return {curve: (peer.encode, peer.decode)}
-    curves = [curve for curve in subject.identities if curve.variant == RESTORED]
-    codec = codec_of(subject.model) if curves else None
-
-    def coding(curve: Curve) -> Coding:
-        assert codec is not None
-        return (
-            lambda pixels, n: codec.pack(codec.encode(pixels), n, curve.coder, curve.effort),
-            lambda data: codec.decode(codec.unpack(data)),
-        )
-
-    return {curve: coding(curve) for curve in curves}
-
-
 def _measure(
-    subject: Subject, settings: Mapping[str, Mapping[str, Any]], images: Sequence[Path]
-) -> list[Cost]:
+    subject: Subject, points: Mapping[Curve, Mapping[str, Any]], images: Sequence[Path]
+) -> list[dict[str, Any]]:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     found = []
-    for curve, (encode, decode) in _codings(subject).items():
-        if curve.name not in settings:
-            continue
-        setting = settings[curve.name]["setting"]
+    for curve, point in points.items():
+        encode, decode = _coding(subject, curve)
         idle = peak_megabytes()
-        encoding = decoding = pixels_done = 0.0
+        seconds, megapixels = np.zeros(2), 0.0
         for number, path in enumerate([images[0], *images]):  # the first one is not counted
             pixels = read_image(path).pixels
             started = time.perf_counter()
-            data = encode(pixels, setting)
+            data = encode(pixels, point["setting"])
             encoded = time.perf_counter()
             decode(data)
-            ended = time.perf_counter()
             if number:
-                encoding += encoded - started
-                decoding += ended - encoded
-                pixels_done += pixels.shape[0] * pixels.shape[1]
-        seconds = (1e6 * encoding / pixels_done, 1e6 * decoding / pixels_done)
+                seconds += encoded - started, time.perf_counter() - encoded
+                megapixels += pixels.shape[0] * pixels.shape[1] / 1e6
+        encoding, decoding = (seconds / megapixels).tolist()
         macs = sum(kilo_macs(codec_of(subject.model)).values()) if subject.model else None
-        bpp = settings[curve.name]["bpp"]
-        found.append(Cost(curve.name, setting, bpp, *seconds, idle, peak_megabytes(), macs))
+        found.append({
+            "curve": curve.name, "setting": point["setting"], "bpp": point["bpp"],
+            "encode_seconds": encoding, "decode_seconds": decoding,
+            "idle_megabytes": idle, "peak_megabytes": peak_megabytes(), "kilo_macs": macs,
+        })  # fmt: skip
     return found
+
+
+def _coding(
+    subject: Subject, curve: Curve
+) -> tuple[Callable[[np.ndarray, int], bytes], Callable[[bytes], np.ndarray]]:
+    """How files of a curve are made, of pixels at a setting, and how they are opened."""
+    if not subject.model:
+        peer = peer_by_name(curve.codec)
+        return peer.encode, peer.decode
+    codec = codec_of(subject.model)
+    return (
+        lambda pixels, n: codec.pack(codec.encode(pixels), n, curve.coder, curve.effort),
+        lambda data: codec.decode(codec.unpack(data)),
+    )
 
 
 def kilo_macs(codec: Codec) -> dict[str, float]:

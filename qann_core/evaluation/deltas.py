@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,22 +18,6 @@ Axes = tuple[Sequence[float], Sequence[float]]
 """A curve's rates, in a unit that two curves share, and qualities, such as PSNR in dB."""
 
 _OPTIONS = {"method": "pchip", "require_matching_points": False, "min_overlap": 0}
-
-
-@dataclass(frozen=True)
-class Spread:
-    """How a delta varies from image to image.
-
-    Attributes:
-        images: how many images have one.
-        mean, least, most, deviation: over those images; the deviation is the population's.
-    """
-
-    images: int
-    mean: float
-    least: float
-    most: float
-    deviation: float
 
 
 def decibels(similarity: float) -> float:
@@ -91,18 +74,18 @@ def problem(anchor: Axes, curve: Axes, over_rate: bool = False) -> str | None:
     return None
 
 
-def spread(values: Sequence[float | None]) -> Spread | None:
-    """Mean and extremes of the values that are known; None when none is."""
+def spread(values: Sequence[float | None]) -> dict[str, float] | None:
+    """How a delta varies from image to image, over the values that are known; None without any.
+
+    Returns:
+        ``images`` (how many), ``mean``, ``least``, ``most`` and ``deviation``, the population's.
+    """
     known = np.array([value for value in values if value is not None])
     if not known.size:
         return None
-    return Spread(
-        images=known.size,
-        mean=float(known.mean()),
-        least=float(known.min()),
-        most=float(known.max()),
-        deviation=float(known.std()),
-    )
+    parts = {"mean": known.mean(), "least": known.min(), "most": known.max()}
+    parts = {name: float(part) for name, part in (parts | {"deviation": known.std()}).items()}
+    return {"images": known.size, **parts}
 
 
 def _increasing(rate: Sequence[float], metric: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:

@@ -29,7 +29,6 @@ class Density:
             the cube root of f (Panter and Dite 1951).
     """
 
-    name: str
     tail: Callable[[np.ndarray], np.ndarray]
     tail_moment: Callable[[np.ndarray], np.ndarray]
     spread: Callable[[np.ndarray], np.ndarray]
@@ -38,13 +37,11 @@ class Density:
 _B = 0.5**0.5  # the scale at which a Laplace density has variance one
 
 LAPLACE = Density(
-    "Laplace",
     tail=lambda x: np.exp(-x / _B) / 2,
     tail_moment=lambda x: np.exp(-x / _B) * (x + _B) / 2,
     spread=lambda p: -3 * _B * np.log1p(-p),
 )
 GAUSS = Density(
-    "Gauss",
     tail=lambda x: ndtr(-x),
     tail_moment=lambda x: np.exp(-x * x / 2) / np.sqrt(2 * np.pi),
     spread=lambda p: 3**0.5 * ndtri((1 + p) / 2),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import operator
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -35,21 +36,13 @@ class Measure:
     program: str | None = None
 
 
-def _plain(value: float) -> float:
-    return value
-
-
-def _negated(value: float) -> float:
-    return -value
-
-
 _ALL = (
-    Measure("psnr", "PSNR", "PSNR, dB, RGB", 2, _plain),
+    Measure("psnr", "PSNR", "PSNR, dB, RGB", 2, float),
     Measure("ssim", "SSIM", "SSIM, dB, RGB", 4, decibels),
     Measure("ms_ssim", "MS-SSIM", "MS-SSIM, dB, RGB", 4, decibels),
-    Measure("ssimulacra2", "SSIMULACRA 2", "SSIMULACRA 2", 2, _plain),
+    Measure("ssimulacra2", "SSIMULACRA 2", "SSIMULACRA 2", 2, float),
     Measure("butteraugli", "Butteraugli",
-            "Butteraugli, 3-norm of the distance, negated", 3, _negated, metrics.BUTTERAUGLI),
+            "Butteraugli, 3-norm of the distance, negated", 3, operator.neg, metrics.BUTTERAUGLI),
 )  # fmt: skip
 
 MEASURES = {measure.name: measure for measure in _ALL}

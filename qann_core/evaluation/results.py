@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 from .deltas import Axes, bd_quality, bd_rate, problem, spread
 from .measures import MEASURES
 from .points import QANN, QUANTIZED, RESTORED, Curve, Point, labels
-from .published import Published, PublishedCurve, published_for
+from .published import Published, published_for
 from .runner import Evaluation
 
 Document = dict[str, Any]
@@ -36,19 +37,16 @@ class Curves:
     """
 
     def __init__(self, evaluation: Evaluation) -> None:
+        self.values: dict[Curve, dict[str, dict[str, np.ndarray]]] = {}
         n_settings = {c: len(s.settings) for s in evaluation.subjects for c in s.identities}
-        by_curve: dict[Curve, dict[str, list[Point]]] = {}
         for image, points in evaluation.points.items():
-            for point in points:
-                by_curve.setdefault(point.curve, {}).setdefault(image, []).append(point)
-        self.values = {
-            curve: {
-                image: _arrays(points, evaluation.measures)
-                for image, points in images.items()
-                if len(points) == n_settings[curve]
-            }
-            for curve, images in by_curve.items()
-        }
+            for curve in dict.fromkeys(point.curve for point in points):
+                own = [point for point in points if point.curve == curve]
+                images = self.values.setdefault(curve, {})
+                if len(own) == n_settings[curve]:
+                    rows = [{"bpp": p.bpp, "n_bytes": p.n_bytes, **p.values} for p in own]
+                    names = ("bpp", "n_bytes", *evaluation.measures)
+                    images[image] = {n: np.array([row[n] for row in rows], float) for n in names}
 
     def images(self, curve: Curve, measure: str | None = None) -> set[str]:
         """The images that a curve is whole on and, where asked, a measure is finite throughout."""
@@ -57,6 +55,10 @@ class Curves:
             for image, values in self.values.get(curve, {}).items()
             if measure is None or all(map(math.isfinite, _scaled(values, measure)))
         }
+
+    def common(self, a: Curve, b: Curve, measure: str | None = None) -> set[str]:
+        """The same of two curves."""
+        return self.images(a, measure) & self.images(b, measure)
 
     def mean(self, curve: Curve, value: str, images: Iterable[str]) -> list[float]:
         """By setting, the mean over the images of "bpp", "n_bytes" or a measure."""
@@ -68,7 +70,7 @@ class Curves:
         quantized, restored = _pair(curve)
         gains = [
             self.values[restored][image][measure] - self.values[quantized][image][measure]
-            for image in self.images(quantized, measure) & self.images(restored, measure)
+            for image in self.common(quantized, restored, measure)
         ]
         return np.min(gains, axis=0).tolist() if gains else []
 
@@ -76,20 +78,6 @@ class Curves:
         """The mean curve over the images, as deltas take it."""
         means = {name: self.mean(curve, name, images) for name in ("bpp", measure)}
         return means["bpp"], _scaled(means, measure)
-
-    def axes_of_image(self, curve: Curve, measure: str, image: str) -> Axes:
-        """One image's curve; deltas pass over what is not finite."""
-        values = self.values[curve][image]
-        return values["bpp"].tolist(), _scaled(values, measure)
-
-
-def _arrays(points: Sequence[Point], measures: Sequence[str]) -> dict[str, np.ndarray]:
-    columns: dict[str, list[Any]] = {
-        "bpp": [point.bpp for point in points],
-        "n_bytes": [point.n_bytes for point in points],
-        **{measure: [point.values[measure] for point in points] for measure in measures},
-    }
-    return {name: np.array(column, float) for name, column in columns.items()}
 
 
 def _scaled(values: Mapping[str, Iterable[float]], measure: str) -> list[float]:
@@ -133,18 +121,14 @@ def to_document(evaluation: Evaluation) -> Document:
         "measures": evaluation.measures,
         "main": asdict(restored),
         "processor": processor(),
-        "counts": {m: len(_both(curves, main, m)) for m in evaluation.measures},
+        "counts": {m: len(curves.common(quantized, restored, m)) for m in evaluation.measures},
         "mean": _mean_rows(evaluation, curves, main),
         "bd_rate": bd_rates,
         "bd_rate_psnr": bd_rates.get("psnr", {}),
-        "no_bd_rate": {
-            m: reasons
-            for m in evaluation.measures
-            if (reasons := _reasons(of_main, m))
-        },
+        "no_bd_rate": {m: why for m in evaluation.measures if (why := _reasons(of_main, m))},
         "curves": _curve_rows(evaluation, curves),
         "deltas": deltas,
-        "published": published and published.source,
+        "published": published["source"],
         "per_image": [
             row for image in evaluation.points for row in _image_rows(evaluation, image, main)
         ],
@@ -179,24 +163,15 @@ def processor() -> str:
 
 def _pair(curve: Curve) -> tuple[Curve, Curve]:
     """The same curve quantized only, and restored."""
-    fields = asdict(curve)
-    return Curve(**{**fields, "variant": QUANTIZED}), Curve(**{**fields, "variant": RESTORED})
-
-
-def _both(curves: Curves, main: Curve, measure: str) -> set[str]:
-    quantized, restored = _pair(main)
-    return curves.images(quantized, measure) & curves.images(restored, measure)
+    return replace(curve, variant=QUANTIZED), replace(curve, variant=RESTORED)
 
 
 def _mean_rows(evaluation: Evaluation, curves: Curves, main: Curve) -> list[dict[str, Any]]:
     quantized, restored = _pair(main)
     images = curves.images(restored)
-    columns: dict[str, list[float]] = {
-        "bpp": curves.mean(restored, "bpp", images),
-        "n_bytes": curves.mean(restored, "n_bytes", images),
-    }
+    columns = {name: curves.mean(restored, name, images) for name in ("bpp", "n_bytes")}
     for measure in evaluation.measures:
-        common = _both(curves, main, measure)
+        common = curves.common(quantized, restored, measure)
         for curve in (quantized, restored):
             columns[f"{measure}_{curve.variant}"] = curves.mean(curve, measure, common)
     return _rows("levels", evaluation.subjects[0].settings, columns)
@@ -216,11 +191,9 @@ def _image_rows(evaluation: Evaluation, image: str, main: Curve) -> list[dict[st
     rows: dict[int, dict[str, Any]] = {}
     for point in evaluation.points[image]:
         if point.curve in _pair(main):
-            row = rows.setdefault(
-                point.setting,
-                {"image": image, "levels": point.setting, "bpp": point.bpp,
-                 "n_bytes": point.n_bytes},
-            )  # fmt: skip
+            known = {"image": image, "levels": point.setting}
+            known |= {"bpp": point.bpp, "n_bytes": point.n_bytes}
+            row = rows.setdefault(point.setting, known)
             for measure in evaluation.measures:
                 row[f"{measure}_{point.curve.variant}"] = point.values[measure]
     return list(rows.values())
@@ -255,32 +228,36 @@ def _reasons(deltas: Mapping[str, Mapping[str, Any]], measure: str) -> dict[str,
     }
 
 
-def _deltas(
-    evaluation: Evaluation, curves: Curves, published: Published | None
-) -> list[dict[str, Any]]:
+def _deltas(evaluation: Evaluation, curves: Curves, published: Published) -> list[dict[str, Any]]:
     """Each restored curve against each peer and the first; the first one against every other."""
     every = [curve for curve, images in curves.values.items() if images]
     restored = [curve for curve in every if curve.variant == RESTORED]
     rows = []
     for curve in restored:
-        anchors = [
-            a for a in every
-            if a != curve and (a.codec != QANN or restored[0] in (a, curve))
-        ]  # fmt: skip
-        for anchor in anchors:
-            row: dict[str, Any] = {"curve": curve.name, "anchor": anchor.name}
-            for m in evaluation.measures:
-                common = curves.images(curve, m) & curves.images(anchor, m)
-                axes = curves.axes(anchor, m, common), curves.axes(curve, m, common)
-                each = spread([
-                    bd_rate(curves.axes_of_image(anchor, m, i), curves.axes_of_image(curve, m, i))
-                    for i in sorted(curves.images(curve) & curves.images(anchor))
-                ])  # fmt: skip
-                row[m] = {**_delta(*axes), "images": len(common), "spread": each and asdict(each)}
-            rows.append(row)
-        for other in published.curves if published else ():
-            rows.append(_against_published(curve, other, curves, evaluation.measures))
+        for anchor in every:
+            if anchor != curve and (anchor.codec != QANN or restored[0] in (anchor, curve)):
+                found = {m: _measured_delta(curves, anchor, curve, m) for m in evaluation.measures}
+                rows.append({"curve": curve.name, "anchor": anchor.name, **found})
+        for other in published["curves"]:
+            found = {
+                m: _delta((other["bpp"], _scaled(other, m)),
+                          curves.axes(curve, m, curves.images(curve, m)))
+                for m in evaluation.measures if m in other
+            }  # fmt: skip
+            names = {"curve": curve.name, "anchor": other["label"], "published": True}
+            rows.append({**names, **found})
     return rows
+
+
+def _measured_delta(curves: Curves, anchor: Curve, curve: Curve, measure: str) -> dict[str, Any]:
+    """Of the mean curves, and how single images differ."""
+    common = curves.common(anchor, curve, measure)
+    mean = _delta(*(curves.axes(c, measure, common) for c in (anchor, curve)))
+    single = [
+        bd_rate(*(curves.axes(c, measure, [image]) for c in (anchor, curve)))
+        for image in sorted(curves.common(anchor, curve))
+    ]
+    return {**mean, "images": len(common), "spread": spread(single)}
 
 
 def _delta(anchor: Axes, curve: Axes) -> dict[str, Any]:
@@ -289,40 +266,22 @@ def _delta(anchor: Axes, curve: Axes) -> dict[str, Any]:
     return {**values, "reason": reason} if reason else values
 
 
-def _against_published(
-    curve: Curve, other: PublishedCurve, curves: Curves, measures: Sequence[str]
-) -> dict[str, Any]:
-    row: dict[str, Any] = {"curve": curve.name, "anchor": other.label, "published": True}
-    for m in measures:
-        if m in other.measures:
-            values = [MEASURES[m].scale(value) for value in other.measures[m]]
-            mine = curves.axes(curve, m, curves.images(curve, m))
-            row[m] = _delta((list(other.bpp), values), mine)
-    return row
-
-
 def _undefined(evaluation: Evaluation) -> list[dict[str, str]]:
     """Measures that some image leaves without a finite value, once for each image and measure."""
     found: dict[tuple[str, str], str] = {}
     for image, points in evaluation.points.items():
-        for point in points:
-            for measure in evaluation.measures:
-                if not _finite(point, measure):
-                    reason = (
-                        "is infinite where it comes out without loss"
-                        if point.values[measure] is not None
-                        else "is not defined for it, which may be too small"
-                    )
-                    found.setdefault((image, measure), reason)
+        for point, measure in itertools.product(points, evaluation.measures):
+            value, known = point.values[measure], MEASURES[measure]
+            if value is None or not math.isfinite(known.scale(value)):
+                reason = (
+                    "is not defined for it, which may be too small" if value is None
+                    else "is infinite where it comes out without loss"
+                )  # fmt: skip
+                found.setdefault((image, measure), f"{known.label} {reason}.")
     return [
-        {"image": image, "subject": measure, "reason": f"{MEASURES[measure].label} {reason}."}
+        {"image": image, "subject": measure, "reason": reason}
         for (image, measure), reason in found.items()
     ]
-
-
-def _finite(point: Point, measure: str) -> bool:
-    value = point.values[measure]
-    return value is not None and math.isfinite(MEASURES[measure].scale(value))
 
 
 def _plain(value: Any) -> Any:

@@ -31,8 +31,8 @@ from qann_core import (  # noqa: E402
     models,
     read_header,
 )
+from qann_core.bitstream import Kept, attach  # noqa: E402
 from qann_core.evaluation.points import Point, curve_of  # noqa: E402
-from qann_core.metadata_chunk import Kept, attach  # noqa: E402
 from qann_core.metrics import psnr  # noqa: E402
 from qann_core.networks.restoration import QannUNet  # noqa: E402
 from qann_core.training.export import export_model  # noqa: E402

@@ -69,8 +69,7 @@ class TestBdRate:
 
     def test_spread(self):
         found = spread([-10.0, None, -30.0])
-        assert (found.images, found.mean, found.least, found.most) == (2, -20, -30, -10)
-        assert found.deviation == pytest.approx(10)
+        assert found == {"images": 2, "mean": -20, "least": -30, "most": -10, "deviation": 10}
         assert spread([None]) is None and spread([]) is None
 
     def test_bd_quality_needs_common_rates(self):

@@ -15,14 +15,7 @@ from qann_core.evaluation.charts import draw, kind_style, style
 from qann_core.evaluation.deltas import bd_rate
 from qann_core.evaluation.measures import MEASURES, check_measures
 from qann_core.evaluation.points import QANN, QUANTIZED, RESTORED, Curve, Point, labels
-from qann_core.evaluation.published import (
-    Published,
-    PublishedCurve,
-    benchmarks_folder,
-    image_set,
-    published_for,
-    read_published,
-)
+from qann_core.evaluation.published import NOTHING, benchmarks_folder, image_set, published_for
 from qann_core.evaluation.results import to_csv, to_document
 from qann_core.evaluation.runner import Evaluation, LeftOut
 from qann_core.evaluation.tables import counted, deltas_table, report
@@ -146,7 +139,7 @@ def test_nothing_measured() -> None:
     document = to_document(empty)
     assert document["images"] == 0 and document["mean"][0]["bpp"] is None
     assert all(isinstance(table(document), str) for table in TABLES.values())
-    assert draw(document, None)["psnr"] is not None
+    assert draw(document, NOTHING)["psnr"] is not None
 
 
 def test_csv_has_a_line_a_point() -> None:
@@ -180,8 +173,8 @@ def test_labels_say_what_sets_curves_apart() -> None:
 
 
 def test_charts_draw_every_curve() -> None:
-    published = Published("a paper", (PublishedCurve(
-        "VTM", (0.1, 0.2, 0.4, 0.8), {"psnr": (26.0, 29.0, 32.0, 35.0)}, False),))  # fmt: skip
+    vtm = {"bpp": [0.1, 0.2, 0.4, 0.8], "psnr": [26.0, 29.0, 32.0, 35.0], "runnable": False}
+    published = {"source": "a paper", "curves": [{"label": "VTM", **vtm}]}
     figures = draw(to_document(made_up()), published)
     assert list(figures) == ["psnr", "ssim"]
     for measure, drawn in (("psnr", 4), ("ssim", 3)):
@@ -197,7 +190,7 @@ def test_other_quantizers_have_a_chart_of_their_own() -> None:
     evaluation = made_up()
     several = {name: [*of, *points(daq, 2.0)] for name, of in evaluation.points.items()}
     subjects = (*evaluation.subjects, Named((daq,)))
-    figures = draw(to_document(Evaluation(**{**vars(evaluation), "points": several, "subjects": subjects})), None)  # fmt: skip  # noqa: E501
+    figures = draw(to_document(Evaluation(**{**vars(evaluation), "points": several, "subjects": subjects})), NOTHING)  # fmt: skip  # noqa: E501
     assert len(figures["quantizers"].axes[0].lines) == 3
     assert len(figures["psnr"].axes[0].lines) == 3, "and are not on the others"
 
@@ -226,13 +219,13 @@ class TestMeasures:
 class TestPublished:
     def test_only_for_the_same_pictures(self) -> None:
         assert image_set(["a", "b"]) == image_set(["b", "a"]) != image_set(["a"])
-        assert published_for(["a", "b"]) is None
+        assert published_for(["a", "b"]) == NOTHING
 
     def test_stored_curves(self) -> None:
         file = benchmarks_folder() / "kodak-published.json"
-        published = read_published(json.loads(file.read_text(encoding="utf-8")))
-        curves = {curve.label: curve for curve in published.curves}
+        published = json.loads(file.read_text(encoding="utf-8"))
+        curves = {curve["label"]: curve for curve in published["curves"]}
         assert {"BPG 4:4:4", "HEVC HM", "VVC VTM", "AV1"} <= set(curves)
         bpg, vtm = curves["BPG 4:4:4"], curves["VVC VTM"]
-        rate = bd_rate((bpg.bpp, bpg.measures["psnr"]), (vtm.bpp, vtm.measures["psnr"]))
+        rate = bd_rate((bpg["bpp"], bpg["psnr"]), (vtm["bpp"], vtm["psnr"]))
         assert rate is not None and -30 < rate < -15, "VVC is known to need about a fifth less"

@@ -26,12 +26,12 @@ import numpy as np
 import torch
 
 from qann_core import Codec, bitstream
+from qann_core.bitstream import Kept, attach
 from qann_core.coding.registry import CODER_NAMES
 from qann_core.coding.symbols import Source, varint
 from qann_core.coding.weights import Prior, cached_prior
 from qann_core.common.errors import BitstreamError, ModelError
 from qann_core.common.shapes import integer_range, pyramid_shapes
-from qann_core.metadata_chunk import Kept, attach
 from qann_core.networks.restoration import QannUNet
 from qann_core.networks.vae import WaveletVAE
 from qann_core.quantization import QuantizedLatents

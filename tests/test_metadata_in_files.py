@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from qann_core import Codec, bitstream
+from qann_core.bitstream import MAX_METADATA, Kept, attach, detach
 from qann_core.common.errors import BitstreamError
-from qann_core.metadata_chunk import MAX_BYTES, Kept, attach, detach
 
 KEPT = Kept(b"II*\0 some EXIF", b"<x:xmpmeta/>")
 
@@ -50,6 +50,6 @@ def test_damage_is_refused(plain: bytes) -> None:
 
 def test_a_claim_beyond_the_limit_is_refused(plain: bytes) -> None:
     data = bytearray(attach(plain, KEPT))
-    struct.pack_into("<I", data, len(plain), MAX_BYTES + 1)
+    struct.pack_into("<I", data, len(plain), MAX_METADATA + 1)
     with pytest.raises(BitstreamError, match="at most 1048576"):
         detach(bytes(data))
