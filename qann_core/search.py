@@ -85,7 +85,7 @@ def levels_for_bpp(
         ParameterError: when no N tried makes a file that small, or the target is no rate.
     """
     check_positive("The rate in bits per pixel", target)
-    tries = _Tries(codec, latents, latents.pixels, _MEASURES["psnr"], effort)
+    tries = _Tries(codec, latents, _MEASURES["psnr"], effort)
     budget = target * latents.height * latents.width / 8
 
     def fits(levels: int) -> bool:
@@ -108,18 +108,17 @@ def levels_for_bpp(
 
 
 def _too_low(target: float, tries: _Tries) -> ParameterError:
-    height, width = tries.pixels.shape[:2]
-    least = bits_per_pixel(min(tries.lengths.values()), height, width)
+    latents = tries.latents
+    least = bits_per_pixel(min(tries.lengths.values()), latents.height, latents.width)
     return ParameterError(f"{target:g} bits per pixel {tries.refusal()} at least {least:.3f}.")
 
 
 def levels_for_quality(
-    codec: Codec, latents: Latents, pixels: np.ndarray, measure: str, target: float, effort: int = 0
+    codec: Codec, latents: Latents, measure: str, target: float, effort: int = 0
 ) -> tuple[bytes, int]:
     """The smallest file whose decoded image has at least the quality ``target``.
 
     Args:
-        pixels: the image that was encoded, uint8 (H, W, 3).
         measure: "psnr", with the target in dB, or "ssimulacra2".
         effort: as for ``Codec.quantize``.
 
@@ -132,20 +131,16 @@ def levels_for_quality(
     """
     wanted = _MEASURES[measure]
     check_positive(f"The {wanted.name}", target, wanted.highest)
-    if min(pixels.shape[:2]) < wanted.min_side:
+    if min(latents.height, latents.width) < wanted.min_side:
         raise ParameterError(
             f"SSIMULACRA 2 needs sides of {wanted.min_side} pixels or more; name a PSNR or a rate."
         )
-    return _smallest_file(_Tries(codec, latents, pixels, wanted, effort), target)
-
-
-def _smallest_file(tries: _Tries, target: float) -> tuple[bytes, int]:
-    """The smallest file that reaches a quality."""
+    tries = _Tries(codec, latents, wanted, effort)
 
     def reaches(levels: int) -> bool:
         return tries.quality(levels) >= target
 
-    first, measure = tries.first(), tries.measure
+    first = tries.first()
     if not tries.is_rough(first, first):
         for levels in tries.around_crossing(first, reaches):
             tries.quality(levels)
@@ -153,7 +148,7 @@ def _smallest_file(tries: _Tries, target: float) -> tuple[bytes, int]:
         if reaching:
             best = min(reaching, key=tries.length)
             return tries.file(best), best
-        if max(tries.qualities.values()) + measure.tolerance < target:
+        if max(tries.qualities.values()) + wanted.tolerance < target:
             raise _too_high(target, tries)
     for levels in sorted(tries.scanned(), key=tries.length):  # the first to reach it is smallest
         if reaches(levels):
@@ -172,12 +167,9 @@ def _too_high(target: float, tries: _Tries) -> ParameterError:
 class _Tries:
     """What was found out about each N: the file's length, and the quality of the decoded image."""
 
-    def __init__(
-        self, codec: Codec, latents: Latents, pixels: np.ndarray, measure: _Measure, effort: int
-    ) -> None:
-        self._codec, self._latents, self.pixels = codec, latents, pixels
-        self._effort = effort
-        self.measure = measure
+    def __init__(self, codec: Codec, latents: Latents, measure: _Measure, effort: int) -> None:
+        self._codec, self._effort = codec, effort
+        self.latents, self.measure = latents, measure
         self.range = codec.min_levels, codec.max_levels
         self._files: dict[int, bytes] = {}
         self._is_partial = False
@@ -192,7 +184,7 @@ class _Tries:
     def scanned(self) -> list[int]:
         """The values of N that are tried where all depends on N, ascending."""
         low, high = self.range
-        area = self.pixels.shape[0] * self.pixels.shape[1]
+        area = self.latents.height * self.latents.width
         count = max(_SCANNED_PIXELS // area, _LEAST_SCANNED)
         self._is_partial = count < high - low + 1
         return sorted({*_spread(low, high, count), *self.lengths})
@@ -208,7 +200,7 @@ class _Tries:
         """Of the decoded image."""
         if levels not in self.qualities:
             decoded = self._codec.decode(self._integers(levels))
-            self.qualities[levels] = self.measure.function(self.pixels, decoded)
+            self.qualities[levels] = self.measure.function(self.latents.pixels, decoded)
         return self.qualities[levels]
 
     def file(self, levels: int) -> bytes:
@@ -221,7 +213,7 @@ class _Tries:
             if self._effort and levels in self._files:  # unpacking is faster than optimising again
                 integers = self._codec.unpack(self._files[levels], MAX_PIXELS)
             else:
-                integers = self._codec.quantize(self._latents, levels, self._effort)
+                integers = self._codec.quantize(self.latents, levels, self._effort)
             self._last = levels, integers
         return self._last[1]
 

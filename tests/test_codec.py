@@ -110,13 +110,13 @@ def test_search_by_rate_and_by_quality(codec: Codec, photo: np.ndarray) -> None:
     data, levels = levels_for_bpp(codec, latents, 1.0)
     assert 8 * len(data) / pixels <= 1.0 < 8 * len(codec.pack(latents, levels + 1)) / pixels
     target = psnr(photo, codec.decode(codec.quantize(latents, 80)))
-    data, levels = levels_for_quality(codec, latents, photo, "psnr", target)
+    data, levels = levels_for_quality(codec, latents, "psnr", target)
     assert psnr(photo, codec.decode(codec.unpack(data))) >= target
     assert levels <= 80 and len(data) <= len(codec.pack(latents, 80))
     with pytest.raises(ParameterError, match="cannot be reached"):
         levels_for_bpp(codec, latents, 0.0001)
     with pytest.raises(ParameterError, match="cannot be reached"):
-        levels_for_quality(codec, latents, photo, "psnr", 99.0)
+        levels_for_quality(codec, latents, "psnr", 99.0)
 
 
 def test_importing_the_package_is_light() -> None:

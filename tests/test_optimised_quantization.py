@@ -183,7 +183,7 @@ def test_search_counts_the_effort(codec: Codec, photo: np.ndarray) -> None:
     latents = codec.encode(small)
     data, _ = levels_for_bpp(codec, latents, 1.5, effort=1)
     assert 8 * len(data) / small[..., 0].size <= 1.5
-    data, levels = levels_for_quality(codec, latents, small, "psnr", 30.0, effort=1)
+    data, levels = levels_for_quality(codec, latents, "psnr", 30.0, effort=1)
     assert psnr(small, codec.decode(codec.unpack(data))) >= 30.0
     assert data == codec.pack(latents, levels, effort=1)
 

@@ -54,7 +54,7 @@ class MadeUp:
         return levels
 
     def for_quality(self, target, measure="psnr"):
-        return levels_for_quality(self, self.latents, self.pixels, measure, target)[1]
+        return levels_for_quality(self, self.latents, measure, target)[1]
 
     def for_bytes(self, n_bytes):
         bpp = 8 * n_bytes / self.pixels[..., 0].size
@@ -188,7 +188,7 @@ def test_effort_optimises_each_n_once(monkeypatch):
     codec, calls = striped(monkeypatch), []
     plain = codec.quantize
     codec.quantize = lambda latents, n, effort: calls.append(n) or plain(latents, n, effort)
-    levels_for_quality(codec, codec.latents, codec.pixels, "psnr", 26.0, effort=2)
+    levels_for_quality(codec, codec.latents, "psnr", 26.0, effort=2)
     assert len(calls) == len(set(calls))
 
 
@@ -201,6 +201,6 @@ def test_stripes_reach_what_a_few_levels_give(codec: Codec) -> None:
     latents = codec.encode(stripes)
     reached = {n: psnr(stripes, codec.decode(codec.quantize(latents, n))) for n in range(16, 61)}
     target = max(reached.values())
-    data, _ = levels_for_quality(codec, latents, stripes, "psnr", target)
+    data, _ = levels_for_quality(codec, latents, "psnr", target)
     assert psnr(stripes, codec.decode(codec.unpack(data))) >= target
     assert len(data) <= len(codec.pack(latents, max(reached, key=lambda n: reached[n])))

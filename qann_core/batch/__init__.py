@@ -1,7 +1,7 @@
 """Whole folders: processes of this machine or a Ray cluster, a record, and resuming."""
 
-from .run import Machines, Summary, run_batch
+from .run import Summary, run_batch
 from .store import Store
 from .tasks import Compression, Decompression
 
-__all__ = ["Compression", "Decompression", "Machines", "Store", "Summary", "run_batch"]
+__all__ = ["Compression", "Decompression", "Store", "Summary", "run_batch"]

@@ -117,7 +117,6 @@ class LocalPool:
         self._busy: dict[Connection, tuple[_Worker, Any]] = {}
 
     def submit(self, job: Any) -> None:
-        """See ``Pool``."""
         worker = self._idle.pop() if self._idle else self._start()
         with contextlib.suppress(OSError):  # it was killed while idle: ``wait`` finds that out
             worker.connection.send(job)
@@ -132,7 +131,6 @@ class LocalPool:
         return _Worker(process, ours)
 
     def wait(self) -> list[tuple[Any, Any]]:
-        """See ``Pool``."""
         done: list[tuple[Any, Any]] = []
         for connection in wait(list(self._busy)):
             assert isinstance(connection, Connection)
@@ -201,14 +199,13 @@ class RayPool:
 
     Args:
         address: of the cluster, or "auto"; see ``ray.init``.
-        threads: cores that one job takes.
-        gpus: what share of a GPU.
+        gpus: share of a GPU that one job takes, beside one core.
 
     Raises:
         ParameterError: when Ray is not installed or the cluster cannot be reached.
     """
 
-    def __init__(self, work: Work, address: str, threads: int = 1, gpus: float = 0.0) -> None:
+    def __init__(self, work: Work, address: str, gpus: float = 0.0) -> None:
         try:
             import ray
         except ImportError as error:
@@ -218,22 +215,20 @@ class RayPool:
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise ParameterError(f"No Ray cluster at {address}: {reason}") from error
-        self._ray, self._work, self._threads = ray, work, threads
-        self._run = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=0)(_run)
+        self._ray, self._work = ray, work
+        self._run = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_run)
         self._jobs: dict[Any, Any] = {}
 
     @property
     def capacity(self) -> int:
-        """See ``Pool``; it follows the cluster's size."""
+        """It follows the cluster's size."""
         cores = int(self._ray.cluster_resources().get("CPU", 1))
-        return max(1, _JOBS_A_WORKER * cores // self._threads)
+        return max(1, _JOBS_A_WORKER * cores)
 
     def submit(self, job: Any) -> None:
-        """See ``Pool``."""
         self._jobs[self._run.remote(self._work, job)] = job
 
     def wait(self) -> list[tuple[Any, Any]]:
-        """See ``Pool``."""
         ready, rest = self._ray.wait(list(self._jobs))
         if rest:
             ready += self._ray.wait(rest, num_returns=len(rest), timeout=0)[0]

@@ -49,31 +49,12 @@ class Summary:
         self.not_kept.update(record.not_kept)
 
 
-@dataclass(frozen=True)
-class Machines:
-    """Where a batch runs.
-
-    Attributes:
-        workers: processes of this machine; by default as many as fill its cores.
-        ray: address of a Ray cluster, or "auto", which is used instead.
-    """
-
-    workers: int | None = None
-    ray: str | None = None
-
-    def pool(self, work: Work, workers: int) -> Pool:
-        """The pool, started."""
-        if self.ray is not None:
-            gpus = 1 / WORKERS_A_GPU if work.task.device == "cuda" else 0.0
-            return RayPool(work, self.ray, work.threads, gpus)
-        return LocalPool(work, workers)
-
-
 def run_batch(
     task: Task,
     source: Store,
     target: Store,
-    machines: Machines | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
     force: bool = False,
     progress: Callable[[Record | None, int], object] | None = None,
     make_pool: Callable[[Work], Pool] | None = None,
@@ -84,16 +65,17 @@ def run_batch(
     modification and all options are the same, and its output has the size that it had.
 
     Args:
+        workers: processes of this machine; by default as many as fill its cores.
+        ray: address of a Ray cluster, or "auto", which is used instead.
         force: write into a folder that is not empty and has no manifest.
         progress: called with the number of files to do, then with each file's record.
-        make_pool: another pool than the ``machines``'.
+        make_pool: makes another pool than these.
 
     Raises:
         ParameterError: when the source is not there, holds nothing of that kind, or the target
             may not be written to.
         QannError: when the workers cannot start.
     """
-    machines = machines or Machines()
     task.check()
     files, there = _checked_files(task, source, target, force)
     target.prepare()
@@ -108,11 +90,15 @@ def run_batch(
     summary = Summary(len(files), len(files) - len(jobs))
     report = progress or (lambda record, total: None)
     report(None, len(jobs))
-    workers, threads = workers_and_threads(len(jobs), machines.workers, task.device)
-    if machines.ray is not None:
-        threads = 1
-    work = Work(task, source, target, options, threads)
-    pool = make_pool(work) if make_pool is not None else machines.pool(work, workers)
+    workers, threads = workers_and_threads(len(jobs), workers, task.device)
+    work = Work(task, source, target, options, 1 if ray is not None else threads)
+    pool: Pool
+    if make_pool is not None:
+        pool = make_pool(work)
+    elif ray is not None:
+        pool = RayPool(work, ray, gpus=1 / WORKERS_A_GPU if task.device == "cuda" else 0.0)
+    else:
+        pool = LocalPool(work, workers)
     try:
         for job, outcome in results(pool, jobs):
             lost = isinstance(outcome, Lost)

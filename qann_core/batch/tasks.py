@@ -14,20 +14,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
-from ..bitstream import MAX_METADATA, Kept, attach, detach
+from ..bitstream import HEADER_BYTES, MAX_METADATA, Kept, attach, detach, read_header
 from ..common.errors import ParameterError, QannError, is_out_of_memory
 from ..common.files import is_image_name
 from ..common.limits import MAX_PAYLOAD, MAX_PIXELS, check_effort, check_levels, check_positive
 from ..images import WRITTEN_EXTENSIONS, encode_image, read_image
 from ..images.metadata import Metadata, save_options
 from ..metrics import measured
+from ..models import bundled_models, check_coder, model_by_id, resolve_folder
 from .manifest import Record
 from .store import Entry, Store
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from ..codec import Codec
+    from ..codec import Codec, Latents
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +38,8 @@ class Job:
     source: Entry
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a task makes: a file's bytes, and facts for its record."""
-
-    data: bytes
-    facts: dict[str, Any]
+Facts = dict[str, Any]
+"""What a task says of a file, by the names of ``Record``'s fields."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +69,6 @@ class Compression:
 
     def check(self) -> None:
         """Raises QannError for options that no image could be compressed with; needs no torch."""
-        from ..models import check_coder, resolve_folder
-
         for name, highest in (("bpp", math.inf), ("psnr", math.inf), ("ssimulacra2", 100)):
             target = getattr(self, name)
             if target is not None:
@@ -98,14 +91,14 @@ class Compression:
         """A name for each file's output: its own and ``.qann``, so that none is another's."""
         return {path: f"{path}.qann" for path in paths}
 
-    def run(self, source: Path | BinaryIO, output: str) -> Result:
-        """Reads an image, returns its .qann file."""
+    def run(self, source: Path | BinaryIO, output: str) -> tuple[bytes, Facts]:
+        """Reads an image, returns its .qann file and what to say of it."""
         loaded = read_image(source)
         codec = _codec(self.model, self.coder, self.device)
         latents = codec.encode(loaded.pixels)
-        data, levels = self._pack(codec, latents, loaded.pixels)
+        data, levels = self._pack(codec, latents)
         height, width = loaded.pixels.shape[:2]
-        facts: dict[str, Any] = {"width": width, "height": height, "levels": levels}
+        facts: Facts = {"width": width, "height": height, "levels": levels}
         facts["bpp"] = round(8 * len(data) / (width * height), 5)
         facts["notices"] = loaded.notices
         if not codec.restores:
@@ -120,7 +113,7 @@ class Compression:
         kept = self._kept(loaded.metadata)
         names = {"EXIF": kept.exif, "XMP": kept.xmp}
         facts["not_kept"] = tuple(n for n in loaded.metadata.names if not names.get(n))
-        return Result(attach(data, kept), facts)
+        return attach(data, kept), facts
 
     def _kept(self, metadata: Metadata) -> Kept:
         """What of an image's metadata goes into the file."""
@@ -128,19 +121,16 @@ class Compression:
             return Kept()
         # The pixels are upright, whatever the packet says.
         xmp = re.sub(rb"(tiff:Orientation(?:=[\"']|>))\d", rb"\g<1>1", metadata.xmp)
-        exif = metadata.exif
-        return Kept(
-            exif if len(exif) <= MAX_METADATA else b"", xmp if len(xmp) <= MAX_METADATA else b""
-        )
+        return Kept(*(part if len(part) <= MAX_METADATA else b"" for part in (metadata.exif, xmp)))
 
-    def _pack(self, codec: Codec, latents: Any, pixels: np.ndarray) -> tuple[bytes, int]:
+    def _pack(self, codec: Codec, latents: Latents) -> tuple[bytes, int]:
         from ..search import levels_for_bpp, levels_for_quality
 
         if self.bpp is not None:
             return levels_for_bpp(codec, latents, self.bpp, self.effort)
         for measure, target in (("psnr", self.psnr), ("ssimulacra2", self.ssimulacra2)):
             if target is not None:
-                return levels_for_quality(codec, latents, pixels, measure, target, self.effort)
+                return levels_for_quality(codec, latents, measure, target, self.effort)
         return codec.pack(latents, self.levels, effort=self.effort), self.levels
 
 
@@ -165,8 +155,6 @@ class Decompression:
 
     def check(self) -> None:
         """Raises QannError for options that no file could be decompressed with."""
-        from ..models import resolve_folder
-
         if self.model is not None:
             resolve_folder(self.model)
 
@@ -198,21 +186,18 @@ class Decompression:
                 return chosen
             chosen |= {path: whole[path] for path in clashes}
 
-    def run(self, source: Path | BinaryIO, output: str) -> Result:
-        """Reads a .qann file, returns an image file in the format that ``output`` ends in."""
-        from ..bitstream import read_header
-        from ..models import model_by_id
-
+    def run(self, source: Path | BinaryIO, output: str) -> tuple[bytes, Facts]:
+        """Reads a .qann file, returns an image file, in the format that ``output`` ends in."""
         packed = read_packed(source)
         header = read_header(packed)
         codec = _codec(self.model or model_by_id(header.model_id).name, None, self.device)
         pixels = codec.decode(codec.unpack(packed, MAX_PIXELS), self.restore)
-        facts: dict[str, Any] = {"width": header.width, "height": header.height}
+        facts: Facts = {"width": header.width, "height": header.height}
         facts |= {"levels": header.levels, "bpp": round(header.bits_per_pixel, 5)}
         _, kept = detach(packed)
         options, lost = save_options(Path(output).suffix.lower(), kept.exif, kept.xmp)
         facts["not_kept"] = tuple(lost)
-        return Result(encode_image(output, pixels, options), facts)
+        return encode_image(output, pixels, options), facts
 
 
 Task = Compression | Decompression
@@ -220,8 +205,6 @@ Task = Compression | Decompression
 
 def digest(task: Task) -> str:
     """8 hexadecimal digits that name all options of a task and the weights that it names."""
-    from ..models import bundled_models, resolve_folder
-
     name = resolve_folder(task.model).name if task.model is not None else None
     ids = [info.id for info in bundled_models() if info.name == name]
     said = {"task": task.verb, **asdict(task), "ids": ids}
@@ -255,9 +238,9 @@ class Work:
         record = self.record(job)
         try:
             with self.source.open(job.path) as file:
-                result = self.task.run(file, job.output)
-            self.target.write(job.output, result.data)
-            record = replace(record, bytes_out=len(result.data), **result.facts)
+                data, facts = self.task.run(file, job.output)
+            self.target.write(job.output, data)
+            record = replace(record, bytes_out=len(data), **facts)
         except QannError as error:
             record = record.failed(str(error).replace(f" {getattr(file, 'name', '')} ", " "))
         except OSError as error:
@@ -272,8 +255,6 @@ class Work:
 
 def read_packed(source: Path | BinaryIO) -> bytes:
     """The bytes of a .qann file; ParameterError where it is larger than any can be."""
-    from ..bitstream import HEADER_BYTES
-
     limit = HEADER_BYTES + MAX_PAYLOAD
     if isinstance(source, Path):
         with source.open("rb") as file:

@@ -56,11 +56,10 @@ def run_folder(task: Compression | Decompression, options: argparse.Namespace) -
     """Processes a folder and prints a summary; returns the exit status."""
     from tqdm import tqdm
 
-    from ..batch import Machines, Store, run_batch
+    from ..batch import Store, run_batch
 
     if options.output == "-":
         raise ParameterError("A folder's output is a folder, not standard output.")
-    machines = Machines(options.workers, options.ray)
     began = time.monotonic()
     with tqdm(desc=task.verb, unit="file", disable=None, smoothing=0.05) as bar:
 
@@ -71,7 +70,7 @@ def run_folder(task: Compression | Decompression, options: argparse.Namespace) -
                 bar.update()
 
         source, target = Store(options.source), Store(options.output)
-        summary = run_batch(task, source, target, machines, options.force, show)
+        summary = run_batch(task, source, target, options.workers, options.ray, options.force, show)
     _tell(summary, task.verb, time.monotonic() - began)
     return 1 if summary.failed else 0
 

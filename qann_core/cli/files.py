@@ -141,17 +141,17 @@ def _run_file(
     else:
         source = Path(options.source)
     output = f"-{getattr(task, 'extension', '')}" if to_stdout else options.output
-    result = task.run(source, output)
-    for notice in result.facts.get("notices", ()):
+    data, facts = task.run(source, output)
+    for notice in facts.get("notices", ()):
         print(f"note: {notice}", file=sys.stderr)
-    if result.facts["not_kept"]:
-        print(f"note: {not_kept(result.facts['not_kept'])}", file=sys.stderr)
+    if facts["not_kept"]:
+        print(f"note: {not_kept(facts['not_kept'])}", file=sys.stderr)
     if to_stdout:
-        sys.stdout.buffer.write(result.data)
+        sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return None
-    write_bytes_atomically(options.output, result.data, options.force)
-    return {**result.facts, "bytes": len(result.data)}
+    write_bytes_atomically(options.output, data, options.force)
+    return {**facts, "bytes": len(data)}
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qann_core.batch import Compression, Machines, Store, run_batch
+from qann_core.batch import Compression, Store, run_batch
 from qann_core.batch.manifest import Record
 from qann_core.batch.pools import Lost, RayPool
 from qann_core.batch.tasks import Job
@@ -56,7 +56,7 @@ def test_a_machine_of_the_cluster_dies(tmp_path: Path, photo: np.ndarray) -> Non
             Store(folder),
             Store(out),
             progress=kill_one,
-            make_pool=lambda work: WatchedPool(work, cluster.address, 1),
+            make_pool=lambda work: WatchedPool(work, cluster.address),
         )
     finally:
         cluster.shutdown()
@@ -65,7 +65,7 @@ def test_a_machine_of_the_cluster_dies(tmp_path: Path, photo: np.ndarray) -> Non
     lines = (out / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
     assert len({json.loads(line)["path"] for line in lines}) == len(lines) == FILES
 
-    run_batch(task, Store(folder), Store(straight), Machines(workers=1))
+    run_batch(task, Store(folder), Store(straight), workers=1)
     names = sorted(path.name for path in straight.glob("*.qann"))
     assert len(names) == FILES
     for name in names:
@@ -75,6 +75,5 @@ def test_a_machine_of_the_cluster_dies(tmp_path: Path, photo: np.ndarray) -> Non
 def test_no_cluster_is_one_sentence(tmp_path: Path, photo: np.ndarray) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
     Image.fromarray(photo[:32, :32]).save(tmp_path / "a.png")
-    machines = Machines(ray="nowhere")
     with pytest.raises(ParameterError, match="No Ray cluster at nowhere"):
-        run_batch(Compression(), Store(tmp_path), Store(tmp_path / "out"), machines)
+        run_batch(Compression(), Store(tmp_path), Store(tmp_path / "out"), ray="nowhere")

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from qann_core import Codec
-from qann_core.batch import Compression, Decompression, Machines, Store, Summary, run_batch
+from qann_core.batch import Compression, Decompression, Store, Summary, run_batch
 from qann_core.batch.manifest import Record
 from qann_core.batch.pools import Lost, workers_and_threads
 from qann_core.batch.tasks import Job, Work
@@ -73,7 +73,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def test_a_tree_there_and_back(folder: Path, tmp_path: Path, codec: Codec) -> None:
     out, back = tmp_path / "out", tmp_path / "back"
-    summary = compress(folder, out, make_pool=None, machines=Machines(workers=2))
+    summary = compress(folder, out, make_pool=None, workers=2)
     assert (summary.files, summary.done, summary.failed) == (3, 3, [])
     assert set(tree(out)) == {"a/DSC.png.qann", "a/DSC.jpg.qann", "b.PNG.qann"}
     pixels = np.asarray(Image.open(folder / "a" / "DSC.png"))
