@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..common.errors import ParameterError, QannError
+from ..common.signals import handled
 
 ATTEMPTS = 3
 """How often a job is tried whose worker is lost: it may not have been the job's fault."""
@@ -125,7 +125,9 @@ class LocalPool:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._work), daemon=True)
-        with _ctrl_c_ignored():  # a new process inherits it, and has it while it imports
+        with handled(
+            signal.SIG_IGN, signal.SIGINT
+        ):  # a new process inherits it, and has it while it imports
             process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -158,18 +160,6 @@ class LocalPool:
         for worker in self._idle + busy:
             worker.process.kill()
             worker.connection.close()
-
-
-@contextlib.contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _ending(status: int) -> str:

@@ -2,17 +2,17 @@
 
 import os
 import secrets
-import shutil
 import signal
 import stat
-import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 
 from .errors import ParameterError
+from .signals import handled
 
 IMAGE_EXTENSIONS = {
     ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff",
@@ -180,18 +180,15 @@ def staging_folder(target: str | Path) -> Iterator[Path]:
         ParameterError: when it cannot be made.
     """
     parent = Path(os.path.realpath(target)).parent
-    staged = parent / f".{secrets.token_hex(8)}.tmp"
-    with _termination_raises():
+    with _termination_raises(), ExitStack() as stack:
         try:
-            staged.mkdir(parents=True)
+            parent.mkdir(parents=True, exist_ok=True)
+            folder = TemporaryDirectory(prefix=".", suffix=".tmp", dir=parent)
         except OSError as error:
             raise ParameterError(
                 f"{target} cannot be written: {error.strerror or error}."
             ) from error
-        try:
-            yield staged
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
+        yield Path(stack.enter_context(folder))
 
 
 class _Terminated(BaseException):
@@ -204,29 +201,20 @@ def _termination_raises() -> Iterator[None]:
 
     Only where Python lets it: in the main thread, and for signals that nobody handles yet.
     """
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    numbers = [getattr(signal, name) for name in names]
-    if threading.current_thread() is threading.main_thread():
-        numbers = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    else:
-        numbers = []
+    found = (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP"))
+    numbers = [n for n in found if n is not None and signal.getsignal(n) is signal.SIG_DFL]
 
     def terminate(number: int, frame: FrameType | None) -> None:
         for other in numbers:  # a second request must not interrupt the clean-up
             signal.signal(other, signal.SIG_IGN)
         raise _Terminated(number)
 
-    for number in numbers:
-        signal.signal(number, terminate)
     try:
-        yield
+        with handled(terminate, *numbers):
+            yield
     except _Terminated as error:
-        signal.signal(error.args[0], signal.SIG_DFL)
         signal.raise_signal(error.args[0])
         raise
-    finally:
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _already_exists(path: str | Path) -> ParameterError:

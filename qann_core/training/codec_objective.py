@@ -23,7 +23,17 @@ from .data import load_photos
 from .objective import Figures, Objective, Stage, detached, long_decay, mse, psnr, psnr_of
 from .options import RunOptions, check_crop, check_share
 from .run import TrainingRun
-from .sizes import fresh_networks
+
+_SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "default": ({}, {}),
+    # Half as many features at every level: about a quarter of the multiply-accumulates.
+    "fast": (
+        {"encoder_widths": (16, 32, 48, 64), "decoder_widths": (16, 24, 32, 48)},
+        {"widths": (16, 32, 64, 96), "embedding_channels": 64},
+    ),
+}
+"""Settings of the networks that a run may start from fresh, by size; what ships is one model of
+each."""
 
 CROP_FACTOR = 16
 """What the crop's side must be a multiple of, for the wavelet's sake."""
@@ -159,7 +169,6 @@ class CodecObjective(Objective):
         return torch.lerp(factorised, learned, LEARNED_SHARE)
 
     def figures(self, images: Tensor, levels: Tensor) -> Figures:
-        """See ``Objective``."""
         step = step_for_levels(levels)
         quantized = quantize_batch(self.vae.analysis(images), step)
         decoded = scale(quantized, step)
@@ -176,7 +185,6 @@ class CodecObjective(Objective):
         return figures
 
     def save(self, folder: Path) -> None:
-        """See ``Objective``."""
         self.vae.save_pretrained(folder / "vae")
         self.qann.save_pretrained(folder / "qann")
         if self.context is not None and self._frequencies is not None:
@@ -200,6 +208,14 @@ def quantize_batch(latents: Pyramid, step: Tensor) -> Pyramid:
 def scale(quantized: Pyramid, step: Tensor) -> Pyramid:
     """Integers to latents with one step per image."""
     return tuple(band * step[:, None, None, None] for band in quantized)
+
+
+def fresh_networks(size: str) -> tuple[WaveletVAE, QannUNet]:
+    """Untrained networks of a size; ParameterError when there is no such size."""
+    if size not in _SIZES:
+        raise ParameterError(f"There is no size {size!r}; there is: {', '.join(_SIZES)}.")
+    vae, qann = _SIZES[size]
+    return WaveletVAE(**vae), QannUNet(**qann)
 
 
 def with_companding(vae: WaveletVAE) -> WaveletVAE:
@@ -227,7 +243,7 @@ def train(
         images: files of photos. out: the run's folder.
         init: a model folder (``vae/`` and ``qann/``) or a bundled model's name, to start from
             instead of fresh networks.
-        size: of fresh networks, one of ``sizes.SIZES``.
+        size: of fresh networks, "default" or "fast".
         learned_prior: the prior of ``init`` joins the rate and trains along.
         aim: one of AIMS. For the eye, a VAE whose bands are not companded becomes one whose are.
 

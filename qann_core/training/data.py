@@ -2,12 +2,10 @@
 
 import hashlib
 import os
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Queue
 
 import numpy as np
 import torch
@@ -136,7 +134,7 @@ def downscaled(pixels: np.ndarray, weaken_jpeg: bool, crop: int) -> list[np.ndar
 
 
 class CropStream:
-    """Endless batches of random crops with flips and transposes, cut in a background thread.
+    """Endless batches of random crops with flips and transposes.
 
     Args:
         photos: uint8 (H, W, 3) arrays, sides at least ``crop``.
@@ -149,17 +147,11 @@ class CropStream:
         self._photos, self._crop, self._batch = photos, crop, batch
         self._weights = _weights(photos)
         self._random = np.random.default_rng(seed)
-        self._ready: Queue[np.ndarray] = Queue(maxsize=4)
-        threading.Thread(target=self._fill, daemon=True).start()
 
     def next(self) -> Tensor:
         """The next batch, centred float32 (B, 3, crop, crop), channels last in memory."""
-        return centred(self._ready.get())
-
-    def _fill(self) -> None:
-        while True:
-            chosen = self._random.choice(len(self._photos), self._batch, p=self._weights)
-            self._ready.put(np.stack([self._cut(self._photos[i]) for i in chosen]))
+        chosen = self._random.choice(len(self._photos), self._batch, p=self._weights)
+        return centred(np.stack([self._cut(self._photos[i]) for i in chosen]))
 
     def _cut(self, photo: np.ndarray) -> np.ndarray:
         top = self._random.integers(photo.shape[0] - self._crop + 1)

@@ -54,7 +54,6 @@ class RestorerObjective(Objective):
         return loss, figures
 
     def figures(self, images: Tensor, levels: Tensor) -> Figures:
-        """See ``Objective``."""
         integers, _, step = self._quantized(images, levels)
         (correction,) = self.qann((integers,), levels)
         return {
@@ -63,7 +62,6 @@ class RestorerObjective(Objective):
         }
 
     def save(self, folder: Path) -> None:
-        """See ``Objective``."""
         self.vae.network.save_pretrained(folder / "vae")
         self.qann.save_pretrained(folder / "qann")
 

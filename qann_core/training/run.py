@@ -9,10 +9,7 @@ import copy
 import json
 import math
 import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..common.errors import ParameterError, TrainingError
+from ..common.signals import handled
 from ..networks.precision import training_dtype
 from ..networks.samples import centred
 from .checkpoint import Log, load_state, save_networks, save_state
@@ -71,6 +69,7 @@ class TrainingRun:
         self.folder, self.photos, self.options = folder, photos, options
         on_cpu = not torch.cuda.is_available()
         self.dtype = training_dtype(torch.device("cpu" if on_cpu else "cuda"))
+        self.arithmetic = str(self.dtype).removeprefix("torch.")
         self.accelerator = Accelerator(
             cpu=on_cpu,
             mixed_precision="bf16" if self.dtype == torch.bfloat16 else "no",
@@ -123,13 +122,13 @@ class TrainingRun:
         last = dict.fromkeys(every, time.monotonic())
         if main:
             why = "" if self.dtype == torch.bfloat16 else ": it has no native bfloat16"
-            where = f"Training on {self.device.type} in {_name(self.dtype)}{why}."
+            where = f"Training on {self.device.type} in {self.arithmetic}{why}."
             for line in (*self.photos.notes, where):
                 tqdm.write(line)
             if not self.progress.step:
                 self.save()
         bar = tqdm(total=budget, desc="Training", unit=unit, disable=not main)
-        with self._interrupts_noted(), bar:
+        with handled(self._note_interrupt, signal.SIGINT, signal.SIGTERM), bar:
             while (share := self._share()) < 1:
                 started = time.monotonic()
                 figures = self.update(share)
@@ -261,7 +260,7 @@ class TrainingRun:
                 ) from error
         if self.accelerator.is_main_process:
             options = {**asdict(self.options), **self.objective.settings}
-            options["arithmetic"] = _name(self.dtype)
+            options["arithmetic"] = self.arithmetic
             text = json.dumps(options, indent=2) + "\n"
             (self.folder / "options.json").write_text(text, encoding="utf-8")
 
@@ -283,28 +282,12 @@ class TrainingRun:
         self._interrupted = share == math.inf
         return share
 
-    @contextmanager
-    def _interrupts_noted(self) -> Iterator[None]:
+    def _note_interrupt(self, number: int, frame: object) -> None:
         """Ctrl-C, or a request to terminate, ends the run after the step; a second one at once."""
-        signals = (signal.SIGINT, signal.SIGTERM)
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        previous = {number: signal.getsignal(number) for number in signals}
-
-        def note(number: int, frame: object) -> None:
-            if self._interrupted:
-                raise KeyboardInterrupt
-            self._interrupted = True
-            tqdm.write("Stopping after this step and writing a checkpoint.")
-
-        for number in signals:
-            signal.signal(number, note)
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+        tqdm.write("Stopping after this step and writing a checkpoint.")
 
     def _show(self, bar: tqdm, figures: dict[str, float]) -> None:
         """Brings the bar up to date and, once in a while, the log."""
@@ -318,7 +301,3 @@ class TrainingRun:
         progress = self.progress
         minutes = round(progress.seconds / 60, 3)
         self._log.write({"step": progress.step, "minutes": minutes, "stage": progress.stage, **row})
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -5,7 +5,7 @@ import sys
 
 from qann_core import Codec
 from qann_core.evaluation.cost import kilo_macs
-from qann_core.training.sizes import fresh_networks
+from qann_core.training.codec_objective import fresh_networks
 
 
 def test_the_model_costs_what_its_card_says(codec: Codec) -> None:
