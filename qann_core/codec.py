@@ -30,7 +30,7 @@ from .networks.samples import centred, pixels_of, rounded
 from .networks.tiling import Box, cut, in_tiles, tiles
 from .networks.vae import VAE, WaveletVAE
 from .networks.wavelet import Pyramid
-from .optimised_quantization import FactorisedRate, LearnedRate, Optimiser, aim_for
+from .optimised_quantization import Optimiser, aim_for, factorised_rate, learned_rate
 from .quantization import QuantizedLatents, dequantize, quantize
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class Codec:
     def _optimise(self, latents: Latents, levels: int, effort: int) -> tuple[np.ndarray, ...]:
         """As ``quantize``, with an effort above 0; of models whose VAE is optimisable."""
         vae, qann = cast(WaveletVAE, self.vae), cast(QannUNet, self.qann)
-        rate = LearnedRate(self.prior.network) if self.has_prior else FactorisedRate(vae.prior)
+        rate = learned_rate(self.prior.network) if self.has_prior else factorised_rate(vae.prior)
         aim = aim_for(self.aim, latents.height, latents.width)
         optimiser = Optimiser(vae, qann, rate, latents.pyramid, latents.pixels, levels, aim)
         return optimiser.run(effort)

@@ -30,7 +30,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -114,54 +114,48 @@ Bits = Callable[[Pyramid], list[Tensor]]
 """Integers of a pyramid (as floats) to the bits that each detail costs, by band."""
 
 
-class RateModel(Protocol):
-    """What coefficients cost."""
-
-    @property
-    def neighbours(self) -> float:
-        """Bits that a magnitude larger by one adds to what the coefficients around it cost, about;
-        negative where a coder that knows them gains by it."""
-        ...
-
-    def around(self, known: Pyramid, levels: int) -> Bits:
-        """What other integers than ``known`` would cost, each alone."""
-        ...
-
-
 @dataclass(frozen=True)
-class FactorisedRate:
+class RateModel:
+    """What coefficients cost.
+
+    Attributes:
+        around: integers and N to what other integers than these would cost, each alone.
+        neighbours: bits that a magnitude larger by one adds to what the coefficients around it
+            cost, about; negative where a coder that knows them gains by it.
+    """
+
+    around: Callable[[Pyramid, int], Bits]
+    neighbours: float
+
+
+def factorised_rate(prior: LogisticMixturePrior) -> RateModel:
     """By the VAE's own prior, one density a channel: for models without a learned one."""
 
-    prior: LogisticMixturePrior
-    neighbours: float = -0.5
-
-    def around(self, known: Pyramid, levels: int) -> Bits:
-        """See ``RateModel``; this one does not depend on what is known."""
+    def around(known: Pyramid, levels: int) -> Bits:
         step = torch.tensor([step_for_levels(float(levels))], device=known[0].device)
-        return lambda values: self.prior.bits_by_latent(tuple(b * step for b in values), step)[1:]
+        return lambda values: prior.bits_by_latent(tuple(b * step for b in values), step)[1:]
+
+    return RateModel(around, neighbours=-0.5)
 
 
-@dataclass(frozen=True)
-class LearnedRate:
+def learned_rate(network: PriorNetwork) -> RateModel:
     """By the learned prior, which expects of a coefficient what its neighbours suggest.
 
     Brotli's files, too, become smaller by it than by the factorised rate.
     """
 
-    network: PriorNetwork
-    neighbours: float = 1.0
-
-    def around(self, known: Pyramid, levels: int) -> Bits:
-        """See ``RateModel``."""
-        own, device = self.network.stem.weight.device, known[0].device  # may differ: see load_prior
+    def around(known: Pyramid, levels: int) -> Bits:
+        own, device = network.stem.weight.device, known[0].device  # may differ: see load_prior
         number = torch.tensor([float(levels)], device=own)
-        expected = self.network(tuple(band.to(own) for band in known), number)
+        expected = network(tuple(band.to(own) for band in known), number)
 
         def bits(values: Pyramid) -> list[Tensor]:
-            lengths = self.network.code_lengths(expected, tuple(band.to(own) for band in values))
+            lengths = network.code_lengths(expected, tuple(band.to(own) for band in values))
             return [band.to(device) for band in lengths]
 
         return bits
+
+    return RateModel(around, neighbours=1.0)
 
 
 @dataclass(frozen=True)

@@ -125,9 +125,8 @@ class LocalPool:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._work), daemon=True)
-        with handled(
-            signal.SIG_IGN, signal.SIGINT
-        ):  # a new process inherits it, and has it while it imports
+        # A new process inherits how Ctrl-C is handled, and has that while it imports.
+        with handled(signal.SIG_IGN, signal.SIGINT):
             process.start()
         theirs.close()
         return _Worker(process, ours)

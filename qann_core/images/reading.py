@@ -9,7 +9,7 @@ sentence.
 import io
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -35,6 +35,12 @@ _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 """Brands of files that the package pillow-heif reads, where it is installed."""
 
 _ADVICE = "use a JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP file"
+
+_NOT_OPENED: dict[type, str] = {
+    FileNotFoundError: "does not exist; check the file's name",
+    IsADirectoryError: "is a folder; name one image file in it",
+    PermissionError: "may not be read; check its permissions",
+}
 
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".png": {"format": "PNG"},
@@ -162,21 +168,19 @@ def encode_image(
 def _open_path(path: Path) -> Iterator[BinaryIO]:
     try:
         file = open(path, "rb")  # noqa: SIM115 - only the opening is guarded; closed below
-    except FileNotFoundError as error:
-        raise ImageError(f"{path} does not exist; check the file's name.") from error
-    except IsADirectoryError as error:
-        raise ImageError(f"{path} is a folder; name one image file in it.") from error
-    except PermissionError as error:
-        raise ImageError(f"{path} may not be read; check its permissions.") from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise ImageError(f"{path} cannot be opened; check the file's name.") from error
+        why = _NOT_OPENED.get(type(error), "cannot be opened; check the file's name")
+        raise ImageError(f"{path} {why}.") from error
     with file:
         yield file if file.seekable() else io.BytesIO(file.read())  # a pipe is read as a whole
 
 
 def _read(file: BinaryIO, name: str) -> LoadedImage:
     file.seek(0)
-    tiff = _tiff_page(file, name) if file.read(4) in MAGIC else None
+    tiff = None
+    if file.read(4) in MAGIC:
+        with suppress(ImageError):  # its tags are too damaged
+            tiff = TiffPage(file, name)
     if tiff is not None:
         _check_size(tiff.width, tiff.height, name)
         if not tiff.for_pillow:
@@ -210,22 +214,12 @@ def _heif(file: BinaryIO, name: str) -> tuple[str, ...]:
     return ("HEIF",)
 
 
-def _tiff_page(file: BinaryIO, name: str) -> TiffPage | None:
-    """The first image of a TIFF file; None when its tags are too damaged."""
-    try:
-        return TiffPage(file, name)
-    except ImageError:
-        return None
-
-
 def _read_tiff(page: TiffPage) -> LoadedImage:
     """A TIFF image that is not for Pillow."""
-    if not page.can_decode:
-        raise page.refusal()
-    decoded = page.decode()
-    notices = list(decoded.notices)
-    rgb = to_srgb(decoded.colour, decoded.colour.info.get("icc_profile"), notices)
-    return _finished(rgb, decoded.alpha, notices, Metadata(names=page.metadata))
+    notices: list[str] = []
+    colour, alpha = page.decode(notices)
+    rgb = to_srgb(colour, colour.info.get("icc_profile"), notices)
+    return _finished(rgb, alpha, notices, Metadata(names=page.metadata))
 
 
 def _not_an_image(file: BinaryIO, name: str) -> ImageError:

@@ -9,7 +9,6 @@ import io
 import logging
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -40,21 +39,6 @@ _TYPES = {
 
 _MAX_SEGMENT = 1 << 30
 """Longest strip or tile in bytes, decompressed."""
-
-
-@dataclass(frozen=True)
-class TiffImage:
-    """A decoded TIFF image, upright.
-
-    Attributes:
-        colour: 8-bit samples, mode L, RGB or CMYK, with ``icc_profile`` in ``info`` if it has one.
-        alpha: mode L, or None.
-        notices: as in ``LoadedImage``.
-    """
-
-    colour: Image.Image
-    alpha: Image.Image | None
-    notices: tuple[str, ...]
 
 
 class TiffPage:
@@ -91,7 +75,7 @@ class TiffPage:
             raise _damaged(name) from error
 
     @property
-    def kind(self) -> str:
+    def _kind(self) -> str:
         """What sort of TIFF this is, in words."""
         from tifffile import COMPRESSION, PHOTOMETRIC
 
@@ -121,7 +105,7 @@ class TiffPage:
         return simple and self._photometric != _YCBCR
 
     @property
-    def can_decode(self) -> bool:
+    def _is_known(self) -> bool:
         """Whether ``decode`` reads this kind."""
         page = self._page
         if self._photometric not in _COLOURS or (self._format, self._bits) not in _TYPES:
@@ -139,32 +123,35 @@ class TiffPage:
         depth = max(int(getattr(page, "imagedepth", 1)), int(getattr(page, "tiledepth", 1)))
         return int(page.predictor) in predictors and self._compression in compressions and depth < 2
 
-    def refusal(self) -> ImageError:
-        """The error for a kind that nothing here reads."""
-        return ImageError(
-            f"{self._name} is a TIFF image of a kind that is not supported ({self.kind}); "
-            "save it as RGB with 8 or 16 bits."
-        )
+    def decode(self, notices: list[str]) -> tuple[Image.Image, Image.Image | None]:
+        """The image, upright: its colour as 8-bit samples, mode L, RGB or CMYK, and its alpha.
 
-    def decode(self) -> TiffImage:
-        """The image as 8-bit samples.
+        The colour has ``icc_profile`` in ``info`` where the file has one.
+
+        Args:
+            notices: gets sentences on what was done.
 
         Raises:
-            ImageError: when it is damaged; the size is for the caller to check before.
+            ImageError: when nothing here reads its kind, or it is damaged; the size is for the
+                caller to check before.
         """
+        if not self._is_known:
+            raise ImageError(
+                f"{self._name} is a TIFF image of a kind that is not supported ({self._kind}); "
+                "save it as RGB with 8 or 16 bits."
+            )
         try:
             samples = self._ycbcr() if self._photometric == _YCBCR else self._decoded()
-            return self._finished(samples)
-        except ImageError:
-            raise
-        except MemoryError:
+            return self._finished(samples, notices)
+        except (ImageError, MemoryError):
             raise
         except Exception as error:
             raise _damaged(self._name) from error
 
-    def _finished(self, samples: np.ndarray) -> TiffImage:
+    def _finished(
+        self, samples: np.ndarray, notices: list[str]
+    ) -> tuple[Image.Image, Image.Image | None]:
         """Samples (H, W, S) to 8 bits and upright images."""
-        notices: list[str] = []
         if self._frames > 1:
             notices.append("Only the first frame was used.")
         n_colours = _COLOURS[self._photometric]
@@ -184,7 +171,7 @@ class TiffPage:
         profile = self._page.tags.valueof(34675)
         if profile:
             colour.info["icc_profile"] = bytes(profile)
-        return TiffImage(colour, alpha, tuple(notices))
+        return colour, alpha
 
     @property
     def _extra_sample(self) -> int:
