@@ -30,9 +30,8 @@ import numpy as np
 from ..common.errors import ParameterError
 from ..common.limits import MAX_LEVELS
 from ..common.shapes import integer_range
-from .contexts import Contexts
+from .contexts import Contexts, code_plane
 from .interface import Bands, Shapes
-from .planes import clipped, code_first_band, code_plane
 from .prediction import med_residual, med_restore
 from .symbols import Reader, Source, Writer, damaged, varint
 
@@ -49,17 +48,16 @@ def _code_bands(
     """
     contexts = Contexts()
     for index, (shape, scale) in enumerate(zip(shapes, scales, strict=True)):
-        band, given = np.zeros(shape, np.int32), bands[index] if bands else None
-        if index == 0:
-            for channel in code_first_band(io.code, contexts, scale, given, band, skip_zeros=True):
-                yield index, channel, band
-        else:
-            for channel, plane in enumerate(band):
-                if scale[channel]:
-                    expect = contexts.for_detail(channel, shape[1:])
-                    code_plane(io.code, expect, None if given is None else given[channel], plane)
-                    contexts.learn(channel, clipped(plane))
-                yield index, channel, band
+        band = np.zeros(shape, np.int32)
+        for channel, plane in enumerate(band):
+            if scale[channel]:
+                expect = (
+                    contexts.for_detail(channel, shape[1:]) if index
+                    else contexts.for_residual(channel, scale)
+                )  # fmt: skip
+                code_plane(io.code, expect, bands[index][channel] if bands else None, plane)
+                contexts.learn(channel, plane)
+            yield index, channel, band
         contexts.next_band(shape[0])
 
 

@@ -1,10 +1,11 @@
-"""Contexts of the Brotli coder: which magnitude to expect at a coefficient, from what is known.
+"""Contexts: which magnitude to expect at a coefficient, from what is known.
 
 Coefficients are coded plane by plane, coarse to fine, each plane in four interleaved passes. What
 the decoder already has (the parent band, the other colours and orientations of the same band, and
 the neighbours of earlier passes) gives an *expected magnitude*, a weighted sum of known magnitudes.
 The weights were fitted to training photos by least squares (benchmarks/symbol_layout.py measures
-what they save). All arithmetic is on integers: the result is the same on every machine.
+what they save). All arithmetic is on integers: the result is the same on every machine. The Brotli
+coder uses them for all bands, the prior coder for the first.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ import numpy as np
 
 Expectation = Callable[[np.ndarray, int], np.ndarray]
 """(magnitudes known so far of a plane, zero-padded (H + 2, W + 2); pass) to what to expect."""
+
+Code = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+"""Writes or reads: (expected magnitudes (n,); the integers (n,), or None where they are to be read)
+to the integers (n,)."""
 
 UNIT = 1024
 """Expected magnitudes are integers in units of 1/UNIT quantization step."""
@@ -110,8 +115,9 @@ class Contexts:
         self.coarser, self.finer = self.finer, {}
         self.coarser_channels = channels
 
-    def learn(self, channel: int, magnitudes: np.ndarray) -> None:
-        """Adds a plane that is known in full; (H, W) clipped int16. All-zero planes need not."""
+    def learn(self, channel: int, plane: np.ndarray) -> None:
+        """Adds a plane (H, W) that is known in full. All-zero planes need not."""
+        magnitudes = np.minimum(np.abs(plane), CLIP).astype(np.int16)
         self.finer[channel] = magnitudes, _ring(magnitudes)
 
     def for_detail(self, channel: int, shape: tuple[int, int]) -> Expectation:
@@ -147,15 +153,41 @@ class Contexts:
         return found
 
 
-def _pass_shape(shape: tuple[int, int], number: int) -> tuple[int, int]:
+def code_plane(
+    code: Code, expect: Expectation, values: np.ndarray | None, plane: np.ndarray
+) -> None:
+    """Fills ``plane`` (H, W) pass by pass with what ``code`` writes of ``values``, or reads."""
+    padded = np.zeros((plane.shape[0] + 2, plane.shape[1] + 2), np.int16)
+    for number, (y, x) in enumerate(PASSES):
+        target = plane[y::2, x::2]
+        if target.size:
+            expected = expect(padded, number).ravel()
+            given = None if values is None else values[y::2, x::2].ravel()
+            target[:] = code(expected, given).reshape(target.shape)
+            padded[1 + y : -1 : 2, 1 + x : -1 : 2] = np.minimum(np.abs(target), CLIP)
+
+
+def code_first_band(
+    code: Code, means: Sequence[int], values: np.ndarray | None, band: np.ndarray
+) -> None:
+    """Fills ``band`` (C, H, W), whose residuals have these means (16 x the mean magnitude)."""
+    contexts = Contexts()
+    for channel, plane in enumerate(band):
+        given = None if values is None else values[channel]
+        code_plane(code, contexts.for_residual(channel, means), given, plane)
+        if means[channel]:
+            contexts.learn(channel, plane)
+
+
+def _pass_shape(padded: np.ndarray, number: int) -> tuple[int, int]:
     y, x = PASSES[number]
-    return (shape[0] - y + 1) // 2, (shape[1] - x + 1) // 2
+    return (padded.shape[0] - y - 1) // 2, (padded.shape[1] - x - 1) // 2
 
 
 def _neighbours(padded: np.ndarray, number: int) -> list[np.ndarray]:
     """Sums of the left and right, upper and lower, and diagonal neighbours; still unknown = 0."""
     y, x = PASSES[number]
-    h, w = _pass_shape((padded.shape[0] - 2, padded.shape[1] - 2), number)
+    h, w = _pass_shape(padded, number)
 
     def at(dy: int, dx: int) -> np.ndarray:
         top, left = 1 + y + dy, 1 + x + dx
@@ -176,7 +208,7 @@ def _expect_detail(
     terms = [(weights[i], plane[y::2, x::2]) for i, plane in references]
     if number:
         terms += zip(weights[10:], _neighbours(padded, number), strict=True)
-    shape = _pass_shape((padded.shape[0] - 2, padded.shape[1] - 2), number)
+    shape = _pass_shape(padded, number)
     total = np.full(shape, _FLOOR, np.int32)
     for weight, term in terms:
         if weight:

@@ -23,11 +23,10 @@ from torch import Tensor
 
 from ..common.errors import BitstreamError, ModelError, ParameterError
 from ..common.shapes import integer_range
-from .contexts import Contexts
+from .contexts import code_first_band
 from .interface import Bands, Shapes
 from .network import LIMIT, PriorLevel
 from .passes import LEVEL_PASSES, by_colour
-from .planes import code_first_band
 from .prediction import med_residual, med_restore
 from .range_coder import RangeReader, RangeWriter, detail_classes, residual_classes
 from .weights import ID_BYTES, Prior
@@ -232,8 +231,7 @@ class _Coding:
                 raise BitstreamError("The file is damaged: a residual is larger than N allows.")
             return coded
 
-        for _ in code_first_band(code, Contexts(), means, self.residuals, planes, skip_zeros=False):
-            pass
+        code_first_band(code, means, self.residuals, planes)
         return planes
 
     def _code_tile(self, bands: list[np.ndarray], places: list[tuple[slice, slice]]) -> None:

@@ -146,16 +146,12 @@ def cached_prior(folder: Path, device: str = "cpu") -> Prior:
 
 
 @torch.inference_mode()
-def known_answer(network: PriorNetwork, height: int = 96, width: int = 128) -> str:
-    """What the network expects of a fixed input, as a CRC-32 in hexadecimal digits.
-
-    Args:
-        height, width: of the image, in pixels, that the input stands for.
-    """
+def known_answer(network: PriorNetwork) -> str:
+    """What the network expects of a fixed input, as a CRC-32 in hexadecimal digits."""
     crc, device = 0, network.stem.weight.device
     for levels in (40, 400):
         with torch.autocast(device.type, enabled=False):
-            question = tuple(b.to(device) for b in _known_question(levels, height, width))
+            question = tuple(b.to(device) for b in _known_question(levels))
             expected = network(question, torch.tensor([float(levels)], device=device))
         for passes in expected:
             for one in passes:
@@ -164,11 +160,11 @@ def known_answer(network: PriorNetwork, height: int = 96, width: int = 128) -> s
     return f"{crc:08x}"
 
 
-def _known_question(levels: int, height: int = 96, width: int = 128) -> Pyramid:
-    """Integers of all sizes in the shape of an image, by a linear congruence."""
+def _known_question(levels: int) -> Pyramid:
+    """Integers of all sizes as of an image of 128 x 96 pixels, by a linear congruence."""
     state = np.uint64(levels)
     bands = []
-    for shape in pyramid_shapes(height, width):
+    for shape in pyramid_shapes(96, 128):
         count = int(np.prod(shape))
         with np.errstate(over="ignore"):
             numbers = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(6364136223846793005)

@@ -11,11 +11,10 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from ..coding.contexts import Contexts
+from ..coding.contexts import code_first_band
 from ..coding.likelihood import CENTRE_RANGE, SCALE_RANGE, TAIL_RANGE, Expected, code_length
 from ..coding.network import PriorNetwork
 from ..coding.passes import by_colour
-from ..coding.planes import code_first_band
 from ..coding.prediction import med_residual
 from ..coding.prior_coder import quantized_means
 from ..coding.range_coder import (
@@ -84,8 +83,7 @@ def _count_residuals(counts: np.ndarray, low: np.ndarray) -> None:
         _add(counts, residual_classes(expected), values)
         return values
 
-    for _ in code_first_band(count, Contexts(), means, residuals, known, skip_zeros=False):
-        pass
+    code_first_band(count, means, residuals, known)
 
 
 def _detail_probabilities() -> np.ndarray:
