@@ -171,7 +171,8 @@ class Codec:
             image = wavelet.pad(centred(pixels[None, top:bottom, left:right]), self.vae.block)
             return self.vae.analysis(image.to(self.device))
 
-        pyramid = in_tiles(analysed, *self._padded(*pixels.shape[:2]), self.vae.tile)
+        rows, columns = padded_size(pixels.shape[0], pixels.shape[1], self.vae.block)
+        pyramid = in_tiles(analysed, rows, columns, self.vae.tile)
         if not all(torch.isfinite(band).all() for band in pyramid):
             raise ModelError("The VAE's latents of this image are not finite; use another VAE.")
         return Latents(pyramid, pixels)
@@ -265,7 +266,7 @@ class Codec:
     @torch.inference_mode()
     def synthesize(self, latents: Pyramid, height: int, width: int) -> np.ndarray:
         """The VAE's decoder alone: latents of any origin to an image, uint8 (height, width, 3)."""
-        rows, columns = self._padded(height, width)
+        rows, columns = padded_size(height, width, self.vae.block)
 
         def decoded(box: Box) -> Pyramid:
             tile = tuple(cut(band, box, rows).to(self.device) for band in latents)
@@ -273,9 +274,6 @@ class Codec:
 
         (image,) = in_tiles(decoded, rows, columns, self.vae.tile)
         return pixels_of(image[0, :, :height, :width])
-
-    def _padded(self, height: int, width: int) -> tuple[int, int]:
-        return padded_size(height, width, self.vae.block)
 
     def dequantize(self, quantized: QuantizedLatents) -> Pyramid:
         """Quantized latents at the values that the file keeps: q * step."""

@@ -162,19 +162,6 @@ def _fetch_vae(repository: str) -> Path:
     return Path(path).parent
 
 
-def vae_class(folder: Path) -> str:
-    """The name of the class of a model folder's VAE, as its config.json says.
-
-    Raises:
-        ModelError: when there is no such file, or it does not say.
-    """
-    file = _vae_folder(folder) / CONFIG
-    try:
-        return str(_read_json(file)["_class_name"])
-    except (ModelError, KeyError) as error:
-        raise ModelError(f"{file} is not the configuration of a diffusers VAE.") from error
-
-
 def _vae_folder(folder: Path) -> Path:
     return folder / "vae" if (folder / "vae").is_dir() else folder
 
@@ -234,7 +221,10 @@ def load_networks(folder: Path) -> tuple[VAE, QannUNet | None, str]:
     names = [name for name in MODEL_FILES if has_restorer or name.startswith("vae/")]
     if _vae_folder(folder) == folder:
         names = [name.removeprefix("vae/") for name in names]
-    identifier = _checked_digest(folder, names)
+    identifier = folder_digest(folder, names)
+    manifest = folder / "model.json"
+    if manifest.exists() and _read_json(manifest).get("id") != identifier:
+        raise ModelError(f"The weights in {folder} are not those that its model.json names.")
 
     from .networks.restoration import QannUNet
 
@@ -267,27 +257,23 @@ def load_vae(folder: Path) -> Any:
     """The VAE in a model folder or in its own (``vae.VAE``); frozen, in inference mode.
 
     Raises:
-        ModelError: when it is of an unknown class, or cannot be loaded from safetensors.
+        ModelError: when its ``config.json`` names no class or an unknown one, or it cannot be
+            loaded from safetensors.
     """
     from .networks.diffusers_vae import DIFFUSERS_VAES, DiffusersVAE
     from .networks.vae import WaveletVAE
 
-    kind = vae_class(folder)
+    file = _vae_folder(folder) / CONFIG
+    try:
+        kind = str(_read_json(file)["_class_name"])
+    except (ModelError, KeyError) as error:
+        raise ModelError(f"{file} is not the configuration of a diffusers VAE.") from error
     if kind == WAVELET_VAE:
         return _load(WaveletVAE, _vae_folder(folder))
     if kind not in DIFFUSERS_VAES:
         known = ", ".join((WAVELET_VAE, *DIFFUSERS_VAES))
         raise ModelError(f"The VAE in {folder} is a {kind}; use one of: {known}.")
     return DiffusersVAE(_load(DIFFUSERS_VAES[kind], _vae_folder(folder)))
-
-
-def _checked_digest(folder: Path, names: Sequence[str]) -> str:
-    """The digest of the files; ModelError where ``model.json`` names another."""
-    identifier = folder_digest(folder, names)
-    manifest = folder / "model.json"
-    if manifest.exists() and _read_json(manifest).get("id") != identifier:
-        raise ModelError(f"The weights in {folder} are not those that its model.json names.")
-    return identifier
 
 
 def _read_json(file: Path) -> dict[str, Any]:

@@ -245,7 +245,10 @@ class Optimiser:
         target = centred(self._pixels[None, box[0] : bottom, box[2] : right]).to(self._device)
         number = torch.tensor([float(self._levels)], device=self._device)
         with torch.inference_mode(False), torch.enable_grad():
-            q = tuple(_leaf(cut(band, box, rows)) for band in self._integers)
+            q = tuple(
+                cut(band, box, rows).clone(memory_format=torch.channels_last).requires_grad_()
+                for band in self._integers
+            )
             with decoding_precision(self._levels):
                 corrections = self._qann(q, number.clone())
                 latents = tuple((a + b) * self._step for a, b in zip(q, corrections, strict=True))
@@ -295,10 +298,6 @@ class Optimiser:
             cut(moved[index], core, rows).copy_(new)
             moves.append((old, new, g))
         return spent, moves
-
-
-def _leaf(band: Tensor) -> Tensor:
-    return band.clone(memory_format=torch.channels_last).requires_grad_(True)
 
 
 def _within(core: Box, box: Box, rows: int, size: int) -> tuple[Any, ...]:

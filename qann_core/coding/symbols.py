@@ -41,13 +41,10 @@ _THRESHOLDS = np.array(
 )  # fmt: skip
 
 
-def _cell_tables() -> np.ndarray:
-    """Cell of bit j at expected magnitude s: (4, 16384) uint8; above 7 a one is likelier."""
-    expected = np.arange(16 * UNIT)
-    return np.stack([np.searchsorted(t, expected, "right") for t in _THRESHOLDS]).astype(np.uint8)
-
-
-_CELLS = _cell_tables()
+_CELLS = np.stack(
+    [np.searchsorted(row, np.arange(16 * UNIT), "right") for row in _THRESHOLDS]
+).astype(np.uint8)
+"""Cell of bit j at expected magnitude s: (4, 16384); above 7 a one is likelier."""
 
 
 def _sort_by_cell(expected: np.ndarray, j: int) -> tuple[np.ndarray, list[tuple[int, bool, int]]]:

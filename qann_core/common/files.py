@@ -154,7 +154,8 @@ def write_bytes_atomically(path: str | Path, data: bytes, force: bool = False) -
                 file.flush()
                 os.fsync(file.fileno())
             if force:
-                _keep_mode(target, temporary)
+                with suppress(FileNotFoundError):  # the permissions of an old file stay
+                    temporary.chmod(stat.S_IMODE(target.stat().st_mode))
                 os.replace(temporary, target)
             else:
                 _take_free_name(temporary, target)
@@ -219,12 +220,6 @@ def _termination_raises() -> Iterator[None]:
 
 def _already_exists(path: str | Path) -> ParameterError:
     return ParameterError(f"{path} exists already; choose another name or force overwriting.")
-
-
-def _keep_mode(old: Path, new: Path) -> None:
-    """Gives the new file the old one's permissions, where there is an old one."""
-    with suppress(FileNotFoundError):
-        new.chmod(stat.S_IMODE(old.stat().st_mode))
 
 
 def _take_free_name(temporary: Path, target: Path) -> None:

@@ -162,19 +162,15 @@ def _missing(
     have: Mapping[Key, Point],
 ) -> _Task | None:
     """What is still to be measured of a picture: settings, and measures that some of them lack."""
-    settings: list[int] = []
-    lacking: set[str] = set()
+    lacking: dict[int, set[str]] = {}
     for setting in subject.settings:
-        for curve in subject.identities:
-            point = have.get((digest, curve, setting))
-            absent = set(measures).difference(point.values if point else ())
-            if absent:
-                settings.append(setting)
-                lacking |= absent
+        stored = [have.get((digest, curve, setting)) for curve in subject.identities]
+        lacking[setting] = {m for m in measures if not all(p and m in p.values for p in stored)}
+    settings = tuple(setting for setting, absent in lacking.items() if absent)
     if not settings:
         return None
-    wanted = tuple(name for name in measures if name in lacking)
-    return _Task(subject, name, digest, path, tuple(dict.fromkeys(settings)), wanted)
+    wanted = tuple(m for m in measures if any(m in absent for absent in lacking.values()))
+    return _Task(subject, name, digest, path, settings, wanted)
 
 
 def _results(tasks: Sequence[_Task], workers: int) -> Iterator[tuple[_Task, list[Point] | str]]:

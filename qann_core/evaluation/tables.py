@@ -36,60 +36,46 @@ def levels_table(document: Document, measures: Sequence[str] | None = None) -> s
     Args:
         measures: those shown where they were taken; by default all.
     """
-    others = [
-        curve for curve in _same(document, "model", "effort", variant=RESTORED)
-        if curve["coder"] != document["main"]["coder"]
-    ]  # fmt: skip
-    measures = [m for m in document["measures"] if measures is None or m in measures]
-    head = ["N", "bpp", *(f"bpp, {curve['coder']}" for curve in others)]
-    head += [f"{_titled(m)} {kind}" for m in measures for kind in (QUANTIZED, RESTORED)]
-    rows = []
-    for index, row in enumerate(document["mean"]):
-        rates = [row["bpp"], *(curve["points"][index]["bpp"] for curve in others)]
-        cells = [str(row["levels"]), *(_number(rate, 3) for rate in rates)]
-        for m in measures:
-            kinds = (row[f"{m}_{kind}"] for kind in (QUANTIZED, RESTORED))
-            cells += [_number(value, MEASURES[m].decimals) for value in kinds]
-        rows.append(cells)
-    return markdown_table(head, rows)
+    mean = document["mean"]
+    columns = [_column("N", mean, "levels", "d"), _column("bpp", mean, "bpp", ".3f")]
+    for curve in _same(document, "model", "effort", variant=RESTORED):
+        if curve["coder"] != document["main"]["coder"]:
+            columns.append(_column(f"bpp, {curve['coder']}", curve["points"], "bpp", ".3f"))
+    for m in (m for m in document["measures"] if measures is None or m in measures):
+        columns += [
+            _column(f"{_titled(m)} {kind}", mean, f"{m}_{kind}", f".{MEASURES[m].decimals}f")
+            for kind in (QUANTIZED, RESTORED)
+        ]
+    return _of_columns(columns)
 
 
 def gains_table(document: Document) -> str:
     """What restoration adds at each N: on the mean, and on the image that it helps least."""
-    chosen = [m for m in SHORT_MEASURES if m in document["measures"]]
-    head = ["N", "bits per pixel"]
-    for m in chosen:
-        head += [f"{_titled(m)} quantized", "restored", "gain", "least gain of an image"]
     fields = ("model", "coder", "effort")
-    pairs = [_same(document, *fields, variant=v)[:1] for v in (QUANTIZED, RESTORED)]
-    rows = []
-    points = [curve["points"] for pair in pairs for curve in pair] or [[], []]
-    for quantized, restored in zip(*points, strict=True):
-        cells = [str(restored["setting"]), _number(restored["bpp"], 3)]
-        for m in chosen:
-            cells += [_number(quantized[m], 2), _number(restored[m], 2)]
-            cells += [_signed(_gain(quantized[m], restored[m]), 2)]
-            cells += [_signed(restored[f"{m}_least_gain"], 2)]
-        rows.append(cells)
-    return markdown_table(head, rows)
+    pair = [_same(document, *fields, variant=v)[:1] for v in (QUANTIZED, RESTORED)]
+    before, after = (curves[0]["points"] if curves else [] for curves in pair)
+    columns = [_column("N", after, "setting", "d"), _column("bits per pixel", after, "bpp", ".3f")]
+    for m in (m for m in SHORT_MEASURES if m in document["measures"]):
+        known = [(a[m], b[m]) for a, b in zip(before, after, strict=True)]
+        gains = [{"gain": None if None in both else both[1] - both[0]} for both in known]
+        columns += [
+            _column(f"{_titled(m)} quantized", before, m, ".2f"),
+            _column("restored", after, m, ".2f"),
+            _column("gain", gains, "gain", "+.2f"),
+            _column("least gain of an image", after, f"{m}_least_gain", "+.2f"),
+        ]
+    return _of_columns(columns)
 
 
 def models_table(document: Document) -> str:
     """The models beside each other at the same N, all with the main coder and effort."""
-    models = _same(document, "coder", "effort", variant=RESTORED)
-    measures = [m for m in SHORT_MEASURES if m in document["measures"]]
-    head = ["N"]
-    for curve in models:
-        head += [f"{curve['model']}: bpp", *(_titled(m) for m in measures)]
-    rows = []
-    for index, row in enumerate(document["mean"]):
-        cells = [str(row["levels"])]
-        for curve in models:
-            point = curve["points"][index]
-            cells.append(_number(point["bpp"], 3))
-            cells += [_number(point[m], 2) for m in measures]
-        rows.append(cells)
-    return markdown_table(head, rows)
+    columns = [_column("N", document["mean"], "levels", "d")]
+    for curve in _same(document, "coder", "effort", variant=RESTORED):
+        points = curve["points"]
+        columns.append(_column(f"{curve['model']}: bpp", points, "bpp", ".3f"))
+        shown = [m for m in SHORT_MEASURES if m in document["measures"]]
+        columns += [_column(_titled(m), points, m, ".2f") for m in shown]
+    return _of_columns(columns)
 
 
 def peers_table(document: Document, smallest: bool = False) -> str:
@@ -121,9 +107,9 @@ def spread_table(document: Document) -> str:
             each = found.get("spread")
             values = [each[key] for key in ("mean", "least", "most")] if each else []
             rows.append([
-                _anchor(document, delta), MEASURES[m].label, _signed(found["bd_rate"], 1),
-                _signed(found["bd_quality"], 2), str(each["images"]) if each else "",
-                *([_signed(value, 1) for value in values] or [""] * 3),
+                _anchor(document, delta), MEASURES[m].label, _shown(found["bd_rate"], "+.1f"),
+                _shown(found["bd_quality"], "+.2f"), str(each["images"]) if each else "",
+                *([_shown(value, "+.1f") for value in values] or [""] * 3),
                 f"{each['deviation']:.1f}" if each else "",
             ])  # fmt: skip
     return markdown_table(head, rows, left=2)
@@ -134,13 +120,12 @@ def cost_table(document: Document) -> str:
     head = ["codec", "setting", "bpp", "encode, s/MP", "decode, s/MP", "peak memory, MB",
             "of it before, MB", "kMAC per pixel"]  # fmt: skip
     labels = {curve["name"]: curve["label"] for curve in document["curves"]}
+    forms = {"setting": "d", "bpp": ".3f", "encode_seconds": ".2f", "decode_seconds": ".2f",
+             "peak_megabytes": ".0f", "idle_megabytes": ".0f", "kilo_macs": ".0f"}  # fmt: skip
     rows = [
-        [labels.get(c["curve"], c["curve"]), str(c["setting"]), _number(c["bpp"], 3),
-         _number(c["encode_seconds"], 2), _number(c["decode_seconds"], 2),
-         _number(c["peak_megabytes"], 0), _number(c["idle_megabytes"], 0),
-         _number(c["kilo_macs"], 0)]
+        [labels.get(c["curve"], c["curve"]), *(_shown(c[key], form) for key, form in forms.items())]
         for c in document.get("cost", ())
-    ]  # fmt: skip
+    ]
     return markdown_table(head, rows, left=1)
 
 
@@ -209,7 +194,7 @@ def _deltas_of(document: Document, curves: Sequence[Row], others: bool = False) 
     codecs = {curve["name"]: curve["codec"] for curve in document["curves"]}
     rows = [
         [names[delta["curve"]], _anchor(document, delta),
-         *(_signed((delta.get(m) or {}).get("bd_rate"), 1) for m in document["measures"])]
+         *(_shown((delta.get(m) or {}).get("bd_rate"), "+.1f") for m in document["measures"])]
         for delta in document["deltas"]
         if delta["curve"] in names and (others or codecs.get(delta["anchor"], QANN) != QANN)
     ]  # fmt: skip
@@ -231,13 +216,15 @@ def _titled(measure: str) -> str:
     return MEASURES[measure].label + (", dB," if measure == "psnr" else "")
 
 
-def _gain(quantized: float | None, restored: float | None) -> float | None:
-    return None if quantized is None or restored is None else restored - quantized
+def _column(head: str, rows: Sequence[Row], key: str, form: str) -> list[str]:
+    """A heading, and one value of each row."""
+    return [head, *(_shown(row[key], form) for row in rows)]
 
 
-def _number(value: float | None, decimals: int) -> str:
-    return "n/a" if value is None else f"{value:.{decimals}f}"
+def _of_columns(columns: Sequence[Sequence[str]]) -> str:
+    head, *rows = zip(*columns, strict=True)
+    return markdown_table(head, rows)
 
 
-def _signed(value: float | None, decimals: int) -> str:
-    return "n/a" if value is None else f"{value:+.{decimals}f}"
+def _shown(value: float | None, form: str) -> str:
+    return "n/a" if value is None else format(value, form)

@@ -53,18 +53,6 @@ _STRIP_SAMPLES = 1 << 22
 """Samples converted at once."""
 
 
-def _srgb(v: np.ndarray) -> np.ndarray:
-    return np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
-
-
-def _smpte240(v: np.ndarray) -> np.ndarray:
-    return np.where(v < 0.0913, v / 4, ((v + 0.1115) / 1.1115) ** (1 / 0.45))
-
-
-def _smpte428(v: np.ndarray) -> np.ndarray:
-    return v**2.6 * 52.37 / 48
-
-
 def _pq(v: np.ndarray) -> np.ndarray:
     """SMPTE ST 2084, in units of reference white."""
     e = v ** (32 / 2523)
@@ -78,25 +66,15 @@ def _hlg(v: np.ndarray) -> np.ndarray:
     return np.where(v <= 0.5, v**2 / 3, (np.exp((v - c) / a) + b) / 12)
 
 
-_Curve = Callable[[np.ndarray], np.ndarray]
-
-
-def _power(exponent: float) -> _Curve:
-    def curve(v: np.ndarray) -> np.ndarray:
-        return v**exponent
-
-    return curve
-
-
-_CURVES: dict[int, _Curve] = {
-    **dict.fromkeys((1, 6, 11, 14, 15), _power(2.4)),
-    4: _power(2.2),
-    5: _power(2.8),
-    7: _smpte240,
-    8: _power(1.0),
-    SRGB_CURVE: _srgb,
+_CURVES: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    **dict.fromkeys((1, 6, 11, 14, 15), lambda v: v**2.4),
+    4: lambda v: v**2.2,
+    5: lambda v: v**2.8,
+    7: lambda v: np.where(v < 0.0913, v / 4, ((v + 0.1115) / 1.1115) ** (1 / 0.45)),  # SMPTE 240
+    8: lambda v: v,
+    SRGB_CURVE: lambda v: np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4),
     PQ: _pq,
-    17: _smpte428,
+    17: lambda v: v**2.6 * 52.37 / 48,  # SMPTE 428
     HLG: _hlg,
 }
 """From samples, 0 to 1, to light, by H.273's number."""
@@ -157,8 +135,9 @@ def coded_to_srgb(image: Image.Image, coding: ColourCoding, notices: list[str]) 
     else:
         notices.append("Colours were converted to sRGB from the image's own colour space.")
     samples = np.arange(256, dtype=np.float64) / 255
-    curve = _CURVES[coding.transfer] if coding.transfer else _power(coding.exponent)
-    light = curve(samples).astype(np.float32)
+    coded = coding.transfer
+    light = _CURVES[coded](samples) if coded else samples**coding.exponent
+    light = light.astype(np.float32)
     working = PRIMARIES[9] if coding.is_hdr else coding.primaries
     to_working = (_from_xyz(working) @ _to_xyz(coding.primaries)).astype(np.float32)
     to_output = (_from_xyz(BT709) @ _to_xyz(working)).astype(np.float32)

@@ -50,7 +50,8 @@ def _meta(file: BinaryIO) -> bytes:
 
 def _colour_coding(meta: bytes) -> ColourCoding | None:
     boxes = dict(_boxes(meta))
-    item = _primary_item(boxes[b"pitm"])
+    pitm = boxes[b"pitm"]
+    item = int.from_bytes(pitm[4:6] if pitm[0] == 0 else pitm[4:8])
     properties = dict(_boxes(boxes[b"iprp"]))
     kinds = list(_boxes(properties[b"ipco"]))
     for index in _properties_of(item, properties[b"ipma"]):
@@ -74,10 +75,6 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             return
         yield kind, data[position + start : position + size]
         position += size
-
-
-def _primary_item(data: bytes) -> int:
-    return int.from_bytes(data[4:6] if data[0] == 0 else data[4:8])
 
 
 def _properties_of(item: int, data: bytes) -> list[int]:

@@ -77,12 +77,6 @@ class RestorerObjective(Objective):
         return self.vae.synthesis((integers * step,))
 
 
-def small_restorer(channels: int) -> QannUNet:
-    """A fresh restoration network of 1.9 million parameters for one latent tensor."""
-    network: QannUNet = QannUNet(band_channels=(channels,), band_levels=(0,), widths=(96, 128))
-    return network
-
-
 def train_restorer(images: Sequence[Path], out: Path, vae: str | Path, options: RunOptions) -> None:
     """Trains a restoration network for a frozen VAE.
 
@@ -101,6 +95,7 @@ def train_restorer(images: Sequence[Path], out: Path, vae: str | Path, options: 
         raise ModelError(f"{vae} is no diffusers VAE of one latent tensor; train it without --vae.")
     check_crop(options.crop, network.block)
     torch.manual_seed(options.seed)
-    objective = RestorerObjective(network, small_restorer(network.channels))
+    qann = QannUNet((network.channels,), (0,), widths=(96, 128))  # 1.9 million parameters
+    objective = RestorerObjective(network, qann)
     photos = load_photos(images, options.crop)
     TrainingRun(out, photos, options, objective).run()
