@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from qann_core.cli.options import DEFAULT_LEVELS
+from qann_core.cli.evaluation import DEFAULT_LEVELS
 from qann_core.models import DEFAULT_MODEL
 
 _Result = TypeVar("_Result")

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..evaluation.measures import MEASURES
-from .options import DEFAULT_LEVELS
 
 if TYPE_CHECKING:
     from ..evaluation.runner import Evaluation
+
+DEFAULT_LEVELS = (32, 48, 64, 96, 128, 192, 256)
 
 _VARIANTS = ("assumed", "daq", "rq")
 

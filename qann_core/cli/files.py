@@ -10,11 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ..coding.registry import CODER_NAMES
 from ..common.errors import ParameterError, one_line
 from ..common.limits import MAX_EFFORT, MAX_LEVELS, MIN_LEVELS
 from ..evaluation.measures import OWN_MEASURES
 from .batches import add_batch, is_batch, run_folder
-from .options import add_coder, add_common
 
 if TYPE_CHECKING:
     from ..batch import Compression, Decompression
@@ -45,10 +45,12 @@ def _add_compress(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     add("--effort", type=int, default=0, metavar="PASSES",
         help=f"0 to {MAX_EFFORT} passes of rate-distortion optimisation: fewer bytes at the same "
         "quality, each pass taking the time of five to eight decodings; default 0, try 4")
-    add_coder(parser)
+    add("--coder", choices=tuple(CODER_NAMES.values()), help="entropy coder; by default Brotli")
     add("--keep-metadata", action="store_true",
         help="keep EXIF and XMP; decompress puts them into PNG, JPEG, WebP and AVIF files")
-    add_common(parser)
+    add("--model", default="default",
+        help="a bundled model, a model folder, a diffusers VAE's folder, or hub:OWNER/NAME")
+    add("--force", action="store_true", help="overwrite existing files")
     add_batch(parser).add_argument(
         "--measure", nargs="+", choices=OWN_MEASURES, default=(), metavar="MEASURE",
         help=f"quality to record for each image, of {', '.join(OWN_MEASURES)}; costs a decoding",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(NamedTuple):
     """What to expect of coefficients: small integers, each (B, 3, h, w) for HL, LH and HH.
 
     The probability of zero is that of a logistic distribution of scale s = 1 / (2 softplus(-x / 8))
@@ -26,16 +25,6 @@ class Expected:
     scale: Tensor
     tail: Tensor
     centre: Tensor
-
-    def times(self, mask: Tensor) -> Expected:
-        """Zeros where the mask, broadcast, is zero; the rest where it is one."""
-        return Expected(self.scale * mask, self.tail * mask, self.centre * mask)
-
-    def plus(self, other: Expected) -> Expected:
-        """The sums."""
-        return Expected(
-            self.scale + other.scale, self.tail + other.tail, self.centre + other.centre
-        )
 
 
 SCALE_RANGE, TAIL_RANGE, CENTRE_RANGE = (-72, 44), (0, 20), (-32, 32)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import numpy as np
 import torch
@@ -95,12 +95,16 @@ def seen_before(number: int, values: Tensor) -> Tensor:
 
 def by_colour(passes: Sequence[Expected]) -> list[Expected]:
     """What is expected of each colour, (B, 3, h, w), from what each pass expects."""
-    found: list[Expected | None] = [None] * COLOURS
-    for step, expected in zip(LEVEL_PASSES, passes, strict=True):
-        kept = expected.times(step.mask_like(expected.scale))
-        before = found[step.colour]
-        found[step.colour] = kept if before is None else before.plus(kept)
-    return [expected for expected in found if expected is not None]
+    steps = list(zip(LEVEL_PASSES, passes, strict=True))
+    found = []
+    for colour in range(COLOURS):
+        own = [
+            [part * step.mask_like(part) for part in expected]
+            for step, expected in steps
+            if step.colour == colour
+        ]
+        found.append(Expected(*(reduce(torch.add, parts) for parts in zip(*own, strict=True))))
+    return found
 
 
 def colour_by_colour(band: Tensor) -> Tensor:

@@ -48,10 +48,7 @@ def detail_classes(expected: Expected) -> tuple[np.ndarray, np.ndarray]:
     Args:
         expected: of one image (batch size 1).
     """
-    scale, tail, centre = (
-        part[0].cpu().numpy().astype(np.int32)
-        for part in (expected.scale, expected.tail, expected.centre)
-    )
+    scale, tail, centre = (part[0].cpu().numpy().astype(np.int32) for part in expected)
     rows = (scale - SCALE_RANGE[0] + SCALE_STEP // 2) // SCALE_STEP
     columns = (tail + TAIL_STEP // 2) // TAIL_STEP
     offsets = (np.abs(centre) + CENTRE_STEP // 2) // CENTRE_STEP

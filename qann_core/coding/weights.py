@@ -155,7 +155,7 @@ def known_answer(network: PriorNetwork) -> str:
             expected = network(question, torch.tensor([float(levels)], device=device))
         for passes in expected:
             for one in passes:
-                for part in (one.scale, one.tail, one.centre):
+                for part in one:
                     crc = zlib.crc32(part.to(torch.int8).contiguous().cpu().numpy().tobytes(), crc)
     return f"{crc:08x}"
 

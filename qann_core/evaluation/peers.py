@@ -14,6 +14,7 @@ import io
 import math
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -128,8 +129,8 @@ def _avif_options(quality: int, subsampling: str, tune: str | None = None) -> di
 
 _JPEG_SWEEP = (5, 10, 20, 30, 45, 60, 75, 90)  # at multiples of 5 there are published figures
 
-# tune=ssimulacra2 has no quality 100, which is lossless.
-_PILLOW_PEERS = (
+# tune=ssimulacra2 and JPEG XL go without quality 100, which is lossless, another codec in effect.
+_PEERS = (
     Peer("jpeg", "JPEG", 1, 100, _JPEG_SWEEP, "JPEG",
          lambda _, quality: {"quality": quality, "optimize": True, "subsampling": "4:2:0"},
          "libjpeg-turbo", "libjpeg_turbo"),
@@ -147,29 +148,23 @@ _PILLOW_PEERS = (
          "libavif", "avif"),
     Peer("jpeg2000", "JPEG 2000", 1, 100, (8, 20, 32, 43, 54, 65, 76, 87), "JPEG2000",
          _jpeg_2000_options, "OpenJPEG", "jpg_2000"),
+    Peer("jpegxl", "JPEG XL", 1, 99, (3, 10, 20, 32, 45, 60, 76, 90), "JXL",
+         lambda _, quality: {"quality": quality, "effort": 7}, "pillow-jxl-plugin", None),
 )  # fmt: skip
-
-# Quality 100 is JPEG XL's lossless mode, another codec in effect.
-_JPEG_XL = Peer("jpegxl", "JPEG XL", 1, 99, (3, 10, 20, 32, 45, 60, 76, 90), "JXL",
-                lambda _, quality: {"quality": quality, "effort": 7},
-                "pillow-jxl-plugin", None)  # fmt: skip
 
 
 @cache
 def available_peers() -> tuple[Peer, ...]:
     """The peers that this installation can run; JPEG XL needs the optional pillow_jxl plugin."""
     Image.init()
-    peers = [peer for peer in _PILLOW_PEERS if peer.image_format in Image.SAVE]
-    try:
+    with suppress(ImportError):
         importlib.import_module("pillow_jxl")  # registers its format with Pillow
-    except ImportError:
-        return tuple(peers)
-    return (*peers, _JPEG_XL)
+    return tuple(peer for peer in _PEERS if peer.image_format in Image.SAVE)
 
 
 def peer_labels() -> dict[str, str]:
     """How to call each peer, available here or not."""
-    return {peer.name: peer.label for peer in (*_PILLOW_PEERS, _JPEG_XL)}
+    return {peer.name: peer.label for peer in _PEERS}
 
 
 def peer_by_name(name: str) -> Peer:

@@ -127,8 +127,7 @@ class HybridOptimizer:
 
     def scale_rates(self, factor: float) -> None:
         """Sets all learning rates to ``factor`` times their own."""
-        groups = (*self._muon.param_groups, *self._adam.param_groups)
-        for group, base in zip(groups, RATES.values(), strict=True):
+        for group, base in zip(self._groups, RATES.values(), strict=True):
             group["lr"].fill_(base * factor)
 
     def step(self) -> Tensor:
@@ -154,12 +153,14 @@ class HybridOptimizer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what ``state_dict`` returned, on this device."""
-        own = [group["lr"] for group in (*self._muon.param_groups, *self._adam.param_groups)]
-        capturable = self._adam.defaults["capturable"]
+        fixed = ("lr", "capturable")  # by this device
+        own = [{key: group[key] for key in fixed if key in group} for group in self._groups]
         self._muon.load_state_dict(state["muon"])
         self._adam.load_state_dict(state["adam"])
-        groups = (*self._muon.param_groups, *self._adam.param_groups)
-        for group, rate in zip(groups, own, strict=True):
-            group["lr"] = rate
-        for group in self._adam.param_groups:
-            group["capturable"] = capturable
+        for group, kept in zip(self._groups, own, strict=True):
+            group.update(kept)
+
+    @property
+    def _groups(self) -> list[dict[str, Any]]:
+        """In the order of RATES."""
+        return [*self._muon.param_groups, *self._adam.param_groups]

@@ -57,15 +57,11 @@ def fit_tables(
             _count_residuals(counts, bands[0])
             for passes, band in zip(expected, bands[1:], strict=True):
                 for colour, one in enumerate(by_colour(passes)):
-                    classes, signs = detail_classes(_one(one, image))
+                    of_image = Expected(*(part[image : image + 1] for part in one))
+                    classes, signs = detail_classes(of_image)
                     _add(counts, classes, band[colour::3] * signs)
     probabilities = np.concatenate((_detail_probabilities(), _residual_probabilities()))
     return _integers(counts + SMOOTHING * probabilities)
-
-
-def _one(expected: Expected, image: int) -> Expected:
-    parts = (expected.scale, expected.tail, expected.centre)
-    return Expected(*(part[image : image + 1] for part in parts))
 
 
 def _add(counts: np.ndarray, classes: np.ndarray, values: np.ndarray) -> None:
