@@ -102,17 +102,27 @@ class DyadicConv(nn.Conv2d):
 
     While it trains, its float weights are rounded on every call; once ``frozen`` they *are* such
     numbers and are used as they stand.
+
+    Args:
+        relu: whether its input passes a ReLU first.
     """
 
     frozen = False
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, gain: float = 1.0, stride: int = 1
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        gain: float = 1.0,
+        stride: int = 1,
+        relu: bool = False,
     ) -> None:
         padding = kernel // 2 if stride == 1 else 0
         super().__init__(inputs, outputs, kernel, stride, padding)
         nn.init.normal_(self.weight, std=gain / math.sqrt(inputs * kernel * kernel))
         nn.init.zeros_(cast(Tensor, self.bias))
+        self.relu = relu
 
     def rounded(self) -> tuple[Tensor, Tensor]:
         """Weights and biases on their grid, with straight-through gradients."""
@@ -126,19 +136,7 @@ class DyadicConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, h, w) integers within +-127 -> (B, out, h, w), not yet rounded."""
         weight, bias = (self.weight, self.bias) if self.frozen else self.rounded()
-        return cast(Tensor, self._conv_forward(self.rectify(x), weight, bias))
-
-    def rectify(self, x: Tensor) -> Tensor:
-        """What the convolution makes of its input first: nothing."""
-        return x
-
-
-class RectifiedConv(DyadicConv):
-    """A ``DyadicConv`` with a ReLU in front."""
-
-    def rectify(self, x: Tensor) -> Tensor:
-        """The ReLU."""
-        return F.relu(x)
+        return cast(Tensor, self._conv_forward(F.relu(x) if self.relu else x, weight, bias))
 
 
 class PriorLevel(nn.Module):
@@ -154,20 +152,24 @@ class PriorLevel(nn.Module):
     def __init__(self, channels: int, next_channels: int, blocks: int) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
-            RectifiedConv(channels, channels, 3, 0.3) for _ in range(blocks)
+            DyadicConv(channels, channels, 3, 0.3, relu=True) for _ in range(blocks)
         )
         self.contexts = nn.ModuleList(
             DyadicConv(2 * step.known_planes, channels, 3, 0.5, stride=2)
             for step in LEVEL_PASSES[1:]
         )
-        self.hidden = nn.ModuleList(RectifiedConv(channels, channels, 1, 0.3) for _ in LEVEL_PASSES)
-        self.heads = nn.ModuleList(RectifiedConv(channels, 9, 1, 0.02) for _ in LEVEL_PASSES)
+        self.hidden = nn.ModuleList(
+            DyadicConv(channels, channels, 1, 0.3, relu=True) for _ in LEVEL_PASSES
+        )
+        self.heads = nn.ModuleList(
+            DyadicConv(channels, 9, 1, 0.02, relu=True) for _ in LEVEL_PASSES
+        )
         for head in self.heads:
             # Starts at a wide guess: half of all coefficients zero, and a tail of one octave.
             bias = cast(Tensor, head.bias)
             bias.data[:3], bias.data[3:6] = -0.3, 8 / UNIT
         self.absorb = DyadicConv(18, channels, 3, 0.5) if next_channels else None
-        self.up = RectifiedConv(channels, 4 * next_channels, 1) if next_channels else None
+        self.up = DyadicConv(channels, 4 * next_channels, 1, relu=True) if next_channels else None
 
     def trunk(self, h: Tensor) -> Tensor:
         """(B, C, h, w) -> the same: residual blocks with the activation in front."""

@@ -84,36 +84,38 @@ class Subband:
         mean: of its coefficients, in units of _MEAN_UNIT.
         code: of its deviation, logarithmic; 0 where all coefficients become the mean.
         density: number of its density in DENSITIES.
+        levels: N, which is the same for all subbands and not part of the side information.
     """
 
     mean: int
     code: int
     density: int
+    levels: int
 
     @property
     def deviation(self) -> float:
         """Of its coefficients; 0 where all become the mean."""
         return _SMALLEST_DEVIATION * 2 ** (self.code / _CODES_PER_OCTAVE) if self.code else 0.0
 
-    def quantizer(self, levels: int) -> LloydMax:
+    @property
+    def quantizer(self) -> LloydMax:
         """For the standardized coefficients."""
-        return lloyd_max(DENSITIES[self.density], levels)
+        return lloyd_max(DENSITIES[self.density], self.levels)
 
-    def indices(self, values: np.ndarray, levels: int) -> np.ndarray:
+    def indices(self, values: np.ndarray) -> np.ndarray:
         """Coefficients to indices, int32, 0 the most likely."""
         if not self.code:
             return np.zeros(values.shape, np.int32)
         standardized = (values - _MEAN_UNIT * self.mean) / self.deviation
-        return self.quantizer(levels).indices(standardized)
+        return self.quantizer.indices(standardized)
 
-    def reconstruct(self, indices: np.ndarray, levels: int) -> np.ndarray:
+    def reconstruct(self, indices: np.ndarray) -> np.ndarray:
         """Indices to coefficients, float64."""
-        return _MEAN_UNIT * self.mean + self.deviation * self.quantizer(levels).reconstruct(indices)
+        return _MEAN_UNIT * self.mean + self.deviation * self.quantizer.reconstruct(indices)
 
-    def error(self, values: np.ndarray, levels: int) -> float:
-        """Sum of the squared errors that N = ``levels`` leave in coefficients."""
-        left = self.reconstruct(self.indices(values, levels), levels) - values
-        return float(np.square(left).sum())
+    def error(self, values: np.ndarray) -> float:
+        """Sum of the squared errors that it leaves in coefficients."""
+        return float(np.square(self.reconstruct(self.indices(values)) - values).sum())
 
 
 class DistributionAware:
@@ -143,8 +145,8 @@ class DistributionAware:
         following, indices, reduced = iter(described), [], []
         for band in bands:
             own = [next(following) for _ in band]
-            found = [s.indices(plane, setting) for s, plane in zip(own, band, strict=True)]
-            kept = [s.reconstruct(i, setting) for s, i in zip(own, found, strict=True)]
+            found = [s.indices(plane) for s, plane in zip(own, band, strict=True)]
+            kept = [s.reconstruct(i) for s, i in zip(own, found, strict=True)]
             indices.append(np.stack(found))
             reduced.append(torch.from_numpy(np.stack(kept)).float()[None])
         payload = coder_by_name("brotli").encode(indices, setting)
@@ -161,12 +163,12 @@ def subbands(bands: Sequence[np.ndarray], levels: int) -> list[Subband]:
     for plane, deviation in zip(planes, deviations, strict=True):
         mean = round(float(plane.mean()) / _MEAN_UNIT)
         if deviation <= max(threshold, _SMALLEST_DEVIATION):
-            described.append(Subband(mean, 0, 0))
+            described.append(Subband(mean, 0, 0, levels))
             continue
         code = round(_CODES_PER_OCTAVE * np.log2(deviation / _SMALLEST_DEVIATION))
         code = min(max(code, 1), _LARGEST_CODE)
-        candidates = [Subband(mean, code, density) for density in range(len(DENSITIES))]
-        described.append(min(candidates, key=lambda s: s.error(plane, levels)))
+        candidates = [Subband(mean, code, d, levels) for d in range(len(DENSITIES))]
+        described.append(min(candidates, key=lambda s: s.error(plane)))
     return described
 
 
