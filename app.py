@@ -7,12 +7,14 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Cores may be shared: threads that wait for each other sleep, and only the networks use several.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Tensors lie in huge pages where Linux has them, so that getting memory for them costs little.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 from app.filler import filler
-from app.memory import keep_freed_memory
+from app.memory import give_freed_memory_back
 from app.page import build, launch_options
 
-keep_freed_memory()
+give_freed_memory_back()
 demo = build()
 
 if __name__ == "__main__":

@@ -44,6 +44,31 @@ class Choice:
 DEFAULT_CHOICE = Choice()
 
 
+OWN = "own"
+"""Stands for the visitor's own photo where an example's name could stand."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a visitor looks at.
+
+    Attributes:
+        photo: an example's name, or OWN.
+        levels: N.
+        large: whether an own photo is worked on at its full size.
+        choice: what compresses it.
+    """
+
+    photo: str
+    levels: int
+    large: bool = False
+    choice: Choice = DEFAULT_CHOICE
+
+
+OPENING = Setting("astronaut", 40)
+"""What the page opens with."""
+
+
 def model_names() -> list[str]:
     """The bundled models' names, the default one first."""
     names = [info.name for info in bundled_models()]

@@ -12,8 +12,8 @@ from qann_core import QannError
 from qann_core.evaluation.peers import peer_by_name
 from qann_core.metrics import bits_per_pixel, psnr, ssim, ssimulacra2
 
+from . import cores
 from .choice import Choice, codec_of, pack, slider_range
-from .cores import cores
 from .matching import PeerResult, at_bytes, bytes_at_psnr, finest
 from .photos import Photo
 from .pictures import closer_look, lossless_bytes
@@ -102,8 +102,14 @@ def compress_in_steps(photo: Photo, levels: int) -> Iterator[Draft]:
     The file and the quantized picture are made side by side; then the networks that restore have
     all cores.
     """
+    with cores.at_work():
+        yield from _steps(photo, levels)
+
+
+def _steps(photo: Photo, levels: int) -> Iterator[Draft]:
     choice, pixels = photo.choice, photo.pixels
     started = time.perf_counter()
+    cores.take()
     codec, latents = codec_of(choice.model), photo.latents(choice.model)
     quantized = codec.quantize(latents, levels, choice.effort)
     before_packing = time.perf_counter() - started
@@ -112,15 +118,11 @@ def compress_in_steps(photo: Photo, levels: int) -> Iterator[Draft]:
         started = time.perf_counter()
         return pack(quantized, choice), time.perf_counter() - started
 
-    def decoded() -> tuple[np.ndarray, float]:
-        started = time.perf_counter()
-        return codec.decode(quantized), time.perf_counter() - started
-
-    packing = cores().one.submit(packed)
-    plain = cores().most.submit(codec.decode, quantized, restore=False).result()
+    packing = cores.beside().submit(packed)
+    cores.take(spared=1)
+    plain = codec.decode(quantized, restore=False)
     quantized_file = lossless_bytes(plain)
     data, seconds = packing.result()
-    restoring = cores().every.submit(decoded)
     draft = Draft(
         levels=quantized.levels,
         step=quantized.step,
@@ -131,9 +133,12 @@ def compress_in_steps(photo: Photo, levels: int) -> Iterator[Draft]:
         encode_seconds=before_packing + seconds,
     )
     yield draft
-    restored, seconds = restoring.result()
-    ssim_quantized = cores().most.submit(ssim, pixels, plain)
-    ssim_restored = cores().one.submit(ssim, pixels, restored)
+    started = time.perf_counter()
+    cores.take()
+    restored = codec.decode(quantized)
+    seconds = time.perf_counter() - started
+    ssim_quantized = cores.beside().submit(ssim, pixels, plain)
+    cores.take(spared=1)
     psnr_restored = psnr(pixels, restored)
     yield Result(
         **vars(draft),
@@ -142,8 +147,8 @@ def compress_in_steps(photo: Photo, levels: int) -> Iterator[Draft]:
         psnr_quantized=psnr(pixels, plain),
         psnr_restored=psnr_restored,
         spot=closer_look(pixels, plain, restored),
+        ssim_restored=ssim(pixels, restored),
         ssim_quantized=ssim_quantized.result(),
-        ssim_restored=ssim_restored.result(),
         jpeg_bytes=bytes_at_psnr(peer_by_name("jpeg"), pixels, psnr_restored, photo.jpeg),
         decode_seconds=seconds,
     )
@@ -159,11 +164,13 @@ def compress_photo(photo: Photo, levels: int) -> Result:
 def judge(photo: Photo, result: Result) -> None:
     """Measures SSIMULACRA 2 of both pictures, which takes too long for a first answer."""
     result.judged = True
-    try:
-        result.ssimulacra2_quantized = ssimulacra2(photo.pixels, result.quantized)
-        result.ssimulacra2_restored = ssimulacra2(photo.pixels, result.restored)
-    except QannError:  # the picture is too small for it
-        result.ssimulacra2_quantized = result.ssimulacra2_restored = None
+    with cores.at_work():
+        cores.take()
+        try:
+            result.ssimulacra2_quantized = ssimulacra2(photo.pixels, result.quantized)
+            result.ssimulacra2_restored = ssimulacra2(photo.pixels, result.restored)
+        except QannError:  # the picture is too small for it
+            result.ssimulacra2_quantized = result.ssimulacra2_restored = None
 
 
 def peer_at_same_bytes(photo: Photo, result: Result, name: str) -> PeerResult:

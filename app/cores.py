@@ -1,40 +1,54 @@
-"""The processor's cores, shared out between what runs at the same time.
+"""The processor's cores, shared out between the answers that are made at the same time.
 
 A network that works on all cores is held up wherever something else takes one of them: its threads
-wait for each other many times a millisecond. So work either has all cores or shares them by number.
+wait for each other many times a millisecond. So an answer that is made alone has all cores, and of
+several each has one.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Executor, ThreadPoolExecutor
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
-from typing import NamedTuple
 
 import torch
 
+_count = torch.get_num_threads()
+_lock = threading.Lock()
+_at_work = 0
 
-class Cores(NamedTuple):
-    """Executors of one thread each, in which PyTorch uses so many cores.
 
-    Attributes:
-        every: all of them, for what runs alone.
-        most: all but one, and at least one.
-        one: a single one, beside ``most``.
-    """
+def count() -> int:
+    """How many cores there are."""
+    return _count
 
-    every: Executor
-    most: Executor
-    one: Executor
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """An answer is made meanwhile."""
+    global _at_work
+    with _lock:
+        _at_work += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _at_work -= 1
+
+
+def take(spared: int = 0) -> None:
+    """This thread's next networks run on all cores but ``spared``, or on one beside others."""
+    _use(max(1, _count - spared) if _at_work < 2 else 1)
 
 
 @cache
-def cores() -> Cores:
-    """The executors, made once."""
-    count = torch.get_num_threads()
-    executors = []
-    for share in (count, max(1, count - 1), 1):
-        executor = ThreadPoolExecutor(1, thread_name_prefix=f"{share}-cores")
-        executor.submit(torch.set_num_threads, share).result()
-        executors.append(executor)
-    torch.set_num_threads(count)  # a number set in a thread becomes that of all later threads
-    return Cores(*executors)
+def beside() -> ThreadPoolExecutor:
+    """For what runs on one core beside a network."""
+    return ThreadPoolExecutor(_count, "one-core", initializer=_use, initargs=(1,))
+
+
+def _use(threads: int) -> None:
+    torch.get_num_threads()  # a thread's first operation else takes the process's number
+    torch.set_num_threads(threads)

@@ -1,15 +1,21 @@
-"""The process that makes results ahead (``app.frames``): it stands still while visitors wait."""
+"""The process that makes results ahead (``app.ahead``): it stands still while visitors wait."""
 
 from __future__ import annotations
 
 import atexit
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from .frames import own_pixels, own_place, write_index
+from .photos import Photo
 
 
 def _can_stop() -> bool:
@@ -19,7 +25,9 @@ def _can_stop() -> bool:
 class Filler:
     """One such process. Even at the lowest priority it would take caches and memory bandwidth.
 
-    Where a system has no signal to stop it (Windows), it goes on at the lowest priority.
+    Where a system has no signal to stop it (Windows), it goes on at the lowest priority. It ends
+    when it has nothing to do and is started again when it has. It also ends when its input does,
+    that is with this process.
 
     It has a process group of its own: POSIX ends stopped members of a group whose parent has died,
     so that none is left behind even where this process is killed.
@@ -28,18 +36,71 @@ class Filler:
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None
         self._waiting = 0
-        self._lock = threading.Lock()
+        self._begun: set[str] = set()
+        self._lock = threading.RLock()
 
     def start(self) -> None:
         """Starts it; it ends with this process."""
-        command = [sys.executable, "-m", "app.frames", str(os.getpid())]
-        self.process = subprocess.Popen(command, process_group=0 if _can_stop() else None)
-        atexit.register(self.end)
+        with self._lock:
+            if self.process is None:
+                atexit.register(self.end)
+            command = [sys.executable, "-m", "app.ahead", "serve"]
+            self.process = subprocess.Popen(
+                command, 0, stdin=subprocess.PIPE, process_group=0 if _can_stop() else None
+            )
+            if _can_stop():  # and so may not read what it is sent: then messages are lost
+                assert self.process.stdin is not None
+                os.set_blocking(self.process.stdin.fileno(), False)
+                if self._waiting:
+                    self.process.send_signal(signal.SIGSTOP)
 
     def end(self) -> None:
-        """Ends it, paused or not."""
+        """Ends it, paused or not, and deletes what it made of visitors' photos."""
         if self.process is not None:
             self.process.kill()
+            self.process.wait()
+        for key in self._begun:
+            shutil.rmtree(own_place(key), ignore_errors=True)
+
+    def make(self, photo: Photo) -> bool:
+        """Has results of a visitor's photo made ahead, once; whether they will be there.
+
+        Args:
+            photo: its ``address`` is known.
+        """
+        with self._lock:
+            if self.process is None:
+                return False
+            if photo.key in self._begun:
+                return True
+            try:
+                own_place(photo.key).mkdir(parents=True, exist_ok=True)
+                photo.pixels.tofile(own_pixels(photo.key))
+                write_index(own_place(photo.key))
+            except OSError:  # the disk is full
+                return False
+            self._begun.add(photo.key)
+            self._send({
+                "key": photo.key, "name": photo.name, "shape": photo.pixels.shape,
+                "address": photo.address,
+            })  # fmt: skip
+            return True
+
+    def forget(self, photo: Photo) -> None:
+        """Has what was made of a visitor's photo deleted."""
+        with self._lock:
+            if photo.key in self._begun:
+                self._begun.remove(photo.key)
+                self._send({"key": photo.key, "forget": True})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            self.start()
+        assert self.process.stdin is not None
+        # What is lost where it has just ended or is too busy, the browser asks the server for.
+        with suppress(OSError):
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -59,4 +120,4 @@ class Filler:
 
 
 filler = Filler()
-"""The one of this server; where it was not started, ``paused`` does nothing."""
+"""The one of this server; where it was not started, nothing is made ahead."""

@@ -1,8 +1,8 @@
 """What one visitor's visit keeps: the own photo, and what is on screen.
 
-A ``Visit`` lives in a ``gr.State``: one for each open page, never shared. Photos of the gallery are
-shown from files made ahead (``app.frames``), without the server: the browser notes what it
-shows, and ``Visit.present`` computes it when another tab needs it.
+A ``Visit`` lives in a ``gr.State``: one for each open page, never shared. What was made ahead
+(``app.frames``) is shown without the server: the browser notes what it shows, and
+``Visit.present`` computes it when another tab needs it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from qann_core import ParameterError
 
-from .choice import DEFAULT_CHOICE, Choice, within
+from .choice import OPENING, OWN, Setting, within
 from .compress import Result, compress_photo
 from .examples import credits, example_photo
+from .filler import filler
 from .photos import Photo, latents_pool, on_disk, quick_copy
 
 KEEP_SECONDS = 30 * 60
@@ -24,30 +25,6 @@ KEEP_SECONDS = 30 * 60
 
 KEPT_RESULTS = 8
 """How many visits' results stay in memory; those of other visits are made again when needed."""
-
-OWN = "own"
-"""Stands for the visitor's own photo where an example's name could stand."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a visitor looks at.
-
-    Attributes:
-        photo: an example's name, or OWN.
-        levels: N.
-        large: whether an own photo is worked on at its full size.
-        choice: what compresses it.
-    """
-
-    photo: str
-    levels: int
-    large: bool = False
-    choice: Choice = DEFAULT_CHOICE
-
-
-OPENING = Setting("astronaut", 40)
-"""What the page opens with."""
 
 
 @dataclass
@@ -57,24 +34,35 @@ class Visit:
     Attributes:
         photo, result: what the server computed last for this visit; None at first.
         own, own_large: the visitor's photo at most at QUICK_MEGAPIXELS, and at PAGE_MEGAPIXELS.
+        incoming: a file that came in and was not read yet, and what its photo is called.
         noted: what the browser shows, where it is not ``photo`` and ``result``.
         stop_sweep: the visitor's wish that a running sweep of curves should end.
         anatomy: the photo at one N opened up, by app.inside.anatomy.
+        lock: held while an answer is made, of which a visit has one at a time.
     """
 
     photo: Photo | None = None
     result: Result | None = None
     own: Photo | None = None
     own_large: Photo | None = None
+    incoming: tuple[str, str] | None = None
     noted: Setting | None = None
     stop_sweep: bool = False
     anatomy: object | None = None
+
+    def __post_init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def __deepcopy__(self, memo: object) -> Visit:
+        """Gradio gives each page a copy of the first visit, which is empty."""
+        return Visit()
 
     def forget(self) -> None:
         """Frees everything; called when the visit has ended."""
         for photo in (self.own, self.own_large):
             if photo is not None:
                 latents_pool.drop(photo.key)
+                filler.forget(photo)
         self.photo = self.result = self.own = self.own_large = None
         self.noted = self.anatomy = None
 
@@ -131,23 +119,26 @@ class Visit:
         Raises:
             ParameterError: when it is the visitor's own photo and was forgotten.
         """
-        setting = self.noted
-        if setting is None and (self.photo is None or self.result is None):
-            setting = OPENING
-        if setting is not None:
+        with self.lock:
+            setting = self.noted
+            if setting is None:
+                if self.photo is not None and self.result is not None:
+                    return self.photo, self.result
+                setting = OPENING
             photo = self.photo_of(setting)
             levels = within(setting.levels, OPENING.levels, setting.choice.model)
-            shown = self.result
-            if (
-                photo is not self.photo
-                or shown is None
-                or ((shown.levels, shown.choice) != (levels, setting.choice))
-            ):
+            shown = self.at(photo, levels)
+            if shown is None:
                 shown = compress_photo(photo, levels)
             self.take(photo, shown)
             return photo, shown
-        assert self.photo is not None and self.result is not None
-        return self.photo, self.result
+
+    def at(self, photo: Photo, levels: int) -> Result | None:
+        """The result that is there, where it is this photo's at this N by the photo's choice."""
+        shown = self.result
+        if shown is None or photo is not self.photo:
+            return None
+        return shown if (shown.levels, shown.choice) == (levels, photo.choice) else None
 
 
 class _RecentVisits:

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from app.compress import compress_photo
 from app.examples import example_photo
 from app.inside.layout import PARTS, Part
-from app.memory import keep_freed_memory
+from app.memory import give_freed_memory_back
 from app.session import Visit
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--photo", default="brushes", help="an example photo's name")
     parser.add_argument("--moves", type=int, default=5)
     options = parser.parse_args()
-    keep_freed_memory()  # as app.py does
+    give_freed_memory_back()  # as app.py does
     photo = example_photo(options.photo)
     visit = Visit(photo, compress_photo(photo, 64))
     for part in PARTS:  # fonts, weights and caches

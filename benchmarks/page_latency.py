@@ -1,9 +1,10 @@
-"""Seconds from letting go of the slider to the new pictures of an own photo, in a real browser.
+"""Seconds from a move of N to the new pictures of an own photo, in a real browser.
 
     python benchmarks/page_latency.py [--url URL] [--photo NAME] [--moves K]
 
-Without a URL it starts ``app.py`` itself. For each move the slider is dragged with the mouse; the
-clock runs inside the page, from the slider's release to the first new picture, and until the
+Without a URL it starts ``app.py`` itself. N is typed, so that the server computes it, and then
+chosen with the slider once the results for its positions have been made ahead; a second passes
+between moves. The clock runs inside the page, from the move to the first new picture, and until the
 numbers for exactly that N stand there and both new pictures are loaded. Medians depend on the
 load, which is printed too.
 """
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,24 +26,31 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = "/usr/bin/chromium"
 
-# Polls each frame; resolves with milliseconds to the first visible answer and to all of it.
+# Resolves with milliseconds to the first visible answer and to all of it.
 _WATCH = """
-() => {
+([selector, kind]) => {
   const pictures = [...document.querySelectorAll("#picture img")];
+  const verdict = document.querySelector("#verdict");
   window.latency = new Promise((done) => {
-    document.querySelector("#n-range").addEventListener("pointerup", (event) => {
+    document.querySelector(selector).addEventListener(kind, () => {
       const started = performance.now();
       const old = pictures.map((image) => image.src);
       let first = 0;
       const look = () => {
-        const { levels, complete } = document.querySelector("#verdict").dataset;
         const fresh = pictures.map((image, i) => image.src !== old[i] && image.complete);
         if (!first && fresh.some(Boolean)) first = performance.now() - started;
+        const { levels, complete } = verdict.dataset;
         const all = complete === "true" && levels === document.querySelector("#n-number").value;
-        if (all && fresh.every(Boolean)) done([first, performance.now() - started]);
-        else requestAnimationFrame(look);
+        if (!all || !fresh.every(Boolean)) return;
+        watcher.disconnect();
+        done([first, performance.now() - started]);
       };
-      setTimeout(look);
+      const watcher = new MutationObserver(look);
+      for (const image of pictures) {
+        watcher.observe(image, { attributes: true });
+        image.addEventListener("load", look);
+      }
+      watcher.observe(verdict, { attributes: true });
     }, { once: true });
   });
 }
@@ -77,18 +85,26 @@ def demo() -> Iterator[tuple[str, int]]:
         server.wait()
 
 
-def move(page: Page, share: float) -> tuple[float, float]:
-    """Drags the slider to a share of its width; returns seconds to the first picture and to all."""
+def typed(page: Page, n: int) -> list[float]:
+    """Types N; returns seconds to the first picture and to all."""
+    page.evaluate(_WATCH, ["#n-number", "change"])
+    page.locator("#n-number").fill(str(n))
+    page.locator("#n-number").press("Enter")
+    return [milliseconds / 1000 for milliseconds in page.evaluate("window.latency")]
+
+
+def dragged(page: Page, n: int) -> list[float]:
+    """Drags the slider to N; returns seconds from its release, as ``typed``."""
     box = page.locator("#n-range").bounding_box()
     assert box is not None
     y = box["y"] + box["height"] / 2
-    page.evaluate(_WATCH)
+    share = page.evaluate("(n) => qann.compare.levels.position(n) / 1000", n)
+    page.evaluate(_WATCH, ["#n-range", "pointerup"])
     page.mouse.move(box["x"] + box["width"] / 2, y)
     page.mouse.down()
-    page.mouse.move(box["x"] + share * box["width"], y, steps=5)
+    page.mouse.move(box["x"] + 8 + share * (box["width"] - 16), y)
     page.mouse.up()
-    first, whole = page.evaluate("window.latency")
-    return first / 1000, whole / 1000
+    return [milliseconds / 1000 for milliseconds in page.evaluate("window.latency")]
 
 
 def main() -> None:
@@ -96,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--url", help="a running demo; by default one is started")
     parser.add_argument("--photo", default="brushes", help="an example photo's subject or name")
-    parser.add_argument("--moves", type=int, default=20)
+    parser.add_argument("--moves", type=int, default=15)
     options = parser.parse_args()
     if options.url:
         measure(options.url, options.photo, options.moves)
@@ -125,15 +141,29 @@ def measure(url: str, photo: str, moves: int) -> None:
         page.set_input_files("#upload input[type=file]", path)
         page.wait_for_function("window.qann?.compare?.state?.photo === 'own'")
         page.wait_for_selector("#verdict[data-complete=true]")
-        page.wait_for_timeout(3000)
-        times = [move(page, 0.04 + 0.9 * (7 * k % moves) / moves) for k in range(moves)]
+        stops = page.evaluate("qann.compare.levels.stops")
+        # Between the slider's positions, in leaps; the first move warms up.
+        steps = [stops[7 * k % (len(stops) - 1)] + 1 for k in range(moves + 1)]
+        report("typed", [after_a_second(page, typed, n) for n in steps][1:])
+        page.wait_for_function(f"Object.keys(qann.compare.frames).length === {len(stops)}",
+                               timeout=600_000)  # fmt: skip
+        steps = [stops[7 * k % len(stops)] for k in range(moves)]
+        report("dragged", [after_a_second(page, dragged, n) for n in steps])
         browser.close()
-    times = times[1:]  # the first move warms up
-    print(f"{credits()[index].file} as an own photo, {len(times)} moves, "
-          f"load {os.getloadavg()[0]:.1f}:")  # fmt: skip
-    for name, seconds in zip(("first picture", "all"), zip(*times, strict=True), strict=True):
-        print(f"{name}: median {statistics.median(seconds):.2f} s, "
-              f"from {min(seconds):.2f} to {max(seconds):.2f} s")  # fmt: skip
+
+
+def after_a_second(page: Page, move: Callable[[Page, int], list[float]], n: int) -> list[float]:
+    """A move once the page has been at rest."""
+    page.wait_for_timeout(1000)
+    return move(page, n)
+
+
+def report(name: str, times: list[list[float]]) -> None:
+    """Prints medians."""
+    for part, seconds in zip(("first picture", "all"), zip(*times, strict=True), strict=True):
+        print(f"{name}, {len(times)} moves, load {os.getloadavg()[0]:.1f}, {part}: median "
+              f"{statistics.median(seconds):.2f} s, from {min(seconds):.2f} to "
+              f"{max(seconds):.2f} s")  # fmt: skip
 
 
 if __name__ == "__main__":

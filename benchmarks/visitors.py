@@ -3,16 +3,18 @@
     python benchmarks/visitors.py [--visitors K] [--moves M] [--width W --height H]
 
 Starts ``app.py`` and speaks to it as the page's script does: each visitor uploads a photo and then
-chooses other values of N, each once the last answer has come. A full queue is asked again after a
-second, as the page does. Medians depend on the load, which is printed too.
+chooses other values of N, among the slider's, each once the last answer has come. A full queue is
+asked again after a second, as the page does. Medians depend on the load, which is printed too.
 """
 
 import argparse
 import asyncio
 import io
+import itertools
 import json
 import os
 import random
+import re
 import statistics
 import time
 import uuid
@@ -31,8 +33,9 @@ PHOTO = ROOT / "assets" / "examples" / "stream.jpg"
 class Visitor:
     """One session of the page."""
 
-    def __init__(self, client: httpx.AsyncClient, config: dict[str, Any]) -> None:
+    def __init__(self, client: httpx.AsyncClient, config: dict[str, Any], stops: list[int]) -> None:
         self.client = client
+        self.stops = stops
         self.session = uuid.uuid4().hex
         self.ids = {c["props"].get("elem_id"): c["id"] for c in config["components"]}
         self.dependencies = config["dependencies"]
@@ -48,10 +51,10 @@ class Visitor:
 
     async def event(self, component: str, trigger: str, *values: Any) -> tuple[float, float]:
         """Fires an event; seconds until the first part of the answer and until all of it."""
-        target = [self.ids[component], trigger]
-        number = next(
-            i for i, d in enumerate(self.dependencies) if target in d["targets"] and d["queue"]
-        )
+        return await self.follow(self._number(component, trigger), *values)
+
+    async def follow(self, number: int, *values: Any) -> tuple[float, float]:
+        """The same of an event by its number."""
         body = {"data": values, "fn_index": number, "session_hash": self.session}
         started = time.perf_counter()
         while (await self.client.post("/gradio_api/queue/join", json=body)).status_code == 503:
@@ -71,13 +74,27 @@ class Visitor:
         whole = time.perf_counter() - started
         return first or whole, whole
 
+    def _number(self, component: str, trigger: str) -> int:
+        """Which event of the page it is."""
+        target = [self.ids[component], trigger]
+        return next(i for i, d in enumerate(self.dependencies) if target in d["targets"])
+
+    async def bring(self, file: dict[str, Any], *settings: Any) -> tuple[float, float]:
+        """The page takes an uploaded file; seconds as of ``event``."""
+        number = self._number("upload", "upload")
+        body = {"data": [file, None], "fn_index": number, "session_hash": self.session}
+        (await self.client.post("/gradio_api/run/predict", json=body)).raise_for_status()
+        after = next(i for i, d in enumerate(self.dependencies) if d["trigger_after"] == number)
+        return await self.follow(after, *settings)
+
     async def visit(self, photo: bytes, moves: int) -> list[tuple[float, float]]:
         """An upload and some moves; what each took."""
         file = await self.upload(photo)
-        settings = [None, self.wish(96), "default", "brotli", False]
-        times = [await self.event("upload", "upload", file, *settings)]
-        for move in range(moves):
-            settings[1] = self.wish(32 + 24 * move)
+        levels = itertools.cycle(self.stops[4:-4:3])
+        settings = [None, self.wish(next(levels)), "default", "brotli", False]
+        times = [await self.bring(file, *settings)]
+        for _ in range(moves):
+            settings[1] = self.wish(next(levels))
             times.append(await self.event("wish", "input", *settings))
         return times
 
@@ -94,7 +111,8 @@ async def measure(url: str, options: argparse.Namespace) -> None:
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=url, timeout=600, limits=limits) as client:
         config = (await client.get("/config")).json()
-        visitors = [Visitor(client, config) for _ in range(options.visitors)]
+        stops = re.findall(r"data-stops=[^\[]+(\[[\d, ]+\])", (await client.get("/")).text)
+        visitors = [Visitor(client, config, json.loads(stops[0])) for _ in range(options.visitors)]
         visits = []
         for number, visitor in enumerate(visitors):
             buffer = io.BytesIO()

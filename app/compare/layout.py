@@ -9,10 +9,9 @@ import gradio as gr
 
 from qann_core.models import bundled_models
 
-from ..choice import DEFAULT_CODER, DEFAULT_MODEL, coder_choices, model_names
+from ..choice import DEFAULT_CODER, DEFAULT_MODEL, OPENING, coder_choices, model_names
 from ..examples import credits
 from ..photos import PAGE_MEGAPIXELS
-from ..session import OPENING
 from . import cards, markup, words
 
 CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 960}}}

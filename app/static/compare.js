@@ -1,7 +1,7 @@
 // The tab "Compare": what is shown, from files made ahead or from the server's answers.
 import { equip, viewers } from "./viewer.js";
 import { Levels } from "./slider.js";
-import { framesOf, prefetch } from "./frames.js";
+import { forget, framesIn, prefetch } from "./frames.js";
 import { errorMap } from "./errors.js";
 import { BlindTest } from "./blind.js";
 import { codeFor } from "./code.js";
@@ -20,6 +20,7 @@ export class Compare {
     this.usualChoice = true;
     this.state = { photo: opening.photo, left: "quantized", right: "restored", large: false };
     this.frames = { [opening.n]: opening };
+    this.asked = {}; // sides by N that the server was asked for
     this.serial = 1;
     equip();
     this.viewer = viewers.get(this.$("#picture"));
@@ -36,34 +37,46 @@ export class Compare {
 
   say(text) { this.$("#message").textContent = text ?? ""; }
 
-  get usesFrames() { return this.state.photo !== OWN && this.usualChoice; }
-
-  async loadFrames() {
+  // Where results of this photo are that were made ahead, if there are any.
+  get folder() {
     const { photo } = this.state;
-    if (photo === OWN) return;
-    const frames = await framesOf(photo, this.version);
-    if (photo !== this.state.photo) return;
-    this.frames = { ...frames };
-    const facts = frames[this.levels.value];
-    if (this.usesFrames && facts && this.facts.photo === photo && !this.moving) this.present(facts);
-    prefetch(frames, this.levels.value);
+    if (!this.usualChoice) return null;
+    return photo === OWN ? this.ownFolder : `frames/${this.version}/${photo}`;
+  }
+
+  // What was made ahead for N, with sides that the server was asked for.
+  ahead(n) {
+    const facts = this.folder ? this.frames[n] : undefined;
+    return facts && { ...facts, sides: { ...this.asked[n], ...facts.sides } };
+  }
+
+  async loadFrames(wait = 2000) {
     clearTimeout(this.reload);
-    const whole = this.levels.stops.every((n) => frames[n]?.sides[PEERS.at(-1)]);
-    if (!whole) this.reload = setTimeout(() => this.loadFrames(), 6000);
+    const { folder } = this;
+    if (!folder) return;
+    const { frames, whole } = await framesIn(folder);
+    if (folder !== this.folder) return;
+    this.frames = frames;
+    const facts = this.ahead(this.levels.value);
+    // More is known of what is shown: other codecs, or SSIMULACRA 2.
+    if (facts && this.hasSides(facts) && facts.n === this.facts.n && facts.photo === this.facts.photo
+      && this.facts.complete && !this.moving) this.present(facts);
+    prefetch(frames, this.levels.value);
+    if (!whole) this.reload = setTimeout(() => this.loadFrames(Math.min(20000, 1.15 * wait)), wait);
   }
 
   // While the slider moves: small pictures that are here already.
   move(n) {
     this.leaveLesson(n);
     this.moving = true;
-    const facts = this.usesFrames ? this.frames[n] : undefined;
+    const facts = this.ahead(n);
     if (facts) this.present(facts, true);
     else this.$("#n-size").textContent = "…";
   }
 
   rest(n) {
     this.moving = false;
-    const facts = this.usesFrames ? this.frames[n] : undefined;
+    const facts = this.ahead(n);
     if (facts && this.hasSides(facts)) this.present(facts);
     else this.ask();
     this.remember();
@@ -79,12 +92,17 @@ export class Compare {
     return { photo, n: this.levels.value, large, peers, serial: this.serial, ...more };
   }
 
-  ask(more) {
-    this.serial += 1;
+  // Says so when an answer takes long.
+  expect() {
     clearTimeout(this.slow);
     clearTimeout(this.slower);
     this.slow = setTimeout(() => this.viewer.wait("Working …"), 700);
     this.slower = setTimeout(() => this.viewer.wait(BUSY), 6000);
+  }
+
+  ask(more) {
+    this.serial += 1;
+    this.expect();
     this.send(this.wish(more), "input");
   }
 
@@ -101,19 +119,26 @@ export class Compare {
     this.viewer.wait("");
     if (facts.message !== undefined) this.say(facts.message);
     if (facts.failed) return;
+    const { folder } = this;
     const other = facts.photo !== this.state.photo;
     this.state.photo = facts.photo;
     this.state.large = facts.large ?? false;
     this.usualChoice = facts.model === this.usual.model && facts.coder === this.usual.coder
       && !facts.effort;
-    this.levels.snaps = this.usesFrames;
+    this.ownFolder = facts.frames;
+    this.levels.snaps = Boolean(this.folder);
     this.levels.set(facts.n);
     if (other) {
       this.chooseThumbnail();
       this.$("#lesson").textContent = "";
       this.viewer.reset();
+    }
+    if (this.folder !== folder) {
+      this.frames = {};
+      this.asked = {};
       this.loadFrames();
     }
+    this.asked[facts.n] = facts.complete ? facts.sides : {};
     const large = this.$("#large");
     large.hidden = facts.photo !== OWN || !facts.has_large;
     large.setAttribute("aria-pressed", this.state.large);
@@ -155,7 +180,17 @@ export class Compare {
       url = await errorMap(facts.sides.original.url, side.url);
       if (facts !== this.facts) return;
     }
-    this.viewer.show(place, url, `${label}: ${facts.source}`);
+    const shown = await this.viewer.show(place, url, `${label}: ${facts.source}`);
+    // What was made ahead for an own photo goes when the server forgets the photo.
+    if (shown === null && this.folder && facts === this.facts) this.lost(facts.n);
+  }
+
+  lost(n) {
+    if (!this.frames[n]) return;
+    forget(this.folder);
+    this.frames = {};
+    this.asked = {};
+    this.rest(n);
   }
 
   presentChips(facts) {
@@ -188,11 +223,13 @@ export class Compare {
     this.state.photo = photo;
     this.state.large = false;
     this.$("#large").hidden = true;
-    this.levels.snaps = this.usesFrames;
+    this.ownFolder = null;
+    this.asked = {};
+    this.levels.snaps = Boolean(this.folder);
     this.levels.set(n);
     this.chooseThumbnail();
     this.serial += 1; // answers to earlier wishes come too late
-    this.frames = photo === OWN ? {} : await framesOf(photo, this.version);
+    this.frames = this.folder ? (await framesIn(this.folder)).frames : {};
     if (photo !== this.state.photo) return;
     this.viewer.reset();
     this.lesson = text ? n : undefined;
@@ -245,11 +282,14 @@ export class Compare {
     this.$("#target-value").addEventListener("keydown", (event) => {
       if (event.key === "Enter") this.target();
     });
+    document.addEventListener("change", (event) => {
+      if (event.target.closest?.("#upload")) this.expect();
+    });
     // Another tab needs to know what is shown here.
     for (const kind of ["pointerdown", "keydown"]) {
       document.addEventListener(kind, (event) => {
         if (!event.target.closest?.("button[role=tab]")) return;
-        if (this.usesFrames) this.send(this.wish({ n: this.facts.n }), "submit", 0);
+        if (this.folder) this.send(this.wish({ n: this.facts.n }), "submit", 0);
       }, true);
     }
   }
@@ -259,11 +299,6 @@ export class Compare {
     if (!(value > 0)) return this.say("A target is a number above 0.");
     const bytes = this.$("#target-unit").value === "kB"
       ? 1000 * value : value * this.facts.width * this.facts.height / 8;
-    if (this.usesFrames && Object.keys(this.frames).length === this.levels.stops.length) {
-      const fits = Object.values(this.frames).filter((facts) => facts.bytes <= bytes);
-      const best = fits.sort((a, b) => b.n - a.n)[0];
-      if (best && best.n !== this.levels.stops.at(-1)) return this.ask({ bytes });
-    }
     return this.ask({ bytes });
   }
 

@@ -1,24 +1,26 @@
-// Results made ahead for gallery photos: which there are, and pictures fetched before they are needed.
+// Results made ahead: which there are of a photo, and pictures fetched before they are needed.
 const indexes = new Map();
 const fetched = new Map();
 
-// What is there of a photo: {n: facts}; asked for again while it is not all there.
-export async function framesOf(photo, version) {
-  const known = indexes.get(photo);
-  if (known && (known.whole || Date.now() - known.when < 4000)) return known.frames;
+// What is there in a photo's folder: {frames: {n: facts}, whole}.
+export async function framesIn(folder) {
+  const known = indexes.get(folder);
+  if (known?.whole) return known;
+  const nothing = { frames: {}, whole: false };
   try {
-    const answer = await fetch(`frames/${version}/${photo}/index.json`, { cache: "no-cache" });
-    if (!answer.ok) return known?.frames ?? {};
+    const answer = await fetch(`${folder}/index.json`, { cache: "no-cache" });
+    if (!answer.ok) return nothing;
     const index = await answer.json();
     const frames = Object.fromEntries(index.frames.map((facts) => [facts.n, facts]));
-    const whole = index.frames.length === index.stops.length
-      && index.frames.every((facts) => facts.sides.psnr);
-    indexes.set(photo, { frames, whole, when: Date.now() });
-    return frames;
+    indexes.set(folder, { frames, whole: index.whole });
+    return indexes.get(folder);
   } catch {
-    return known?.frames ?? {};
+    return known ?? nothing;
   }
 }
+
+// They are no longer there.
+export function forget(folder) { indexes.delete(folder); }
 
 // Fetches the small pictures of all values of N, nearest first, when nothing else is going on.
 export function prefetch(frames, n) {

@@ -21,6 +21,7 @@ export class Viewer {
   }
 
   // Shows a picture, decoded first, so that nothing flashes; until then the old one is faded.
+  // Whether it is shown: false where another has been wanted since, null where there is none.
   async show(place, url, alt) {
     const index = place === "left" ? 0 : 1;
     const image = this.images[index];
@@ -32,8 +33,9 @@ export class Viewer {
     this.busy(index, true);
     const fresh = new Image();
     fresh.src = url;
-    try { await fresh.decode(); } catch { if (!fresh.naturalWidth) return false; }
+    try { await fresh.decode(); } catch { /* a picture that decodes as it is painted, or none */ }
     if (token !== this.tokens[index]) return false;
+    if (!fresh.naturalWidth) return null;
     this.busy(index, false);
     image.src = url;
     if (alt) image.alt = alt;

@@ -96,7 +96,7 @@ def visit_with(photo: photos.Photo) -> session.Visit:
     return one
 
 
-def wish(levels: int, photo: str = session.OWN, **more: object) -> str:
+def wish(levels: int, photo: str = choice.OWN, **more: object) -> str:
     """What the page sends for N."""
     return json.dumps({"photo": photo, "n": levels, "serial": 7, **more})
 
@@ -169,17 +169,39 @@ def test_a_photo_can_be_brought_before_anything_else_was_touched(photo_file):
     parts = page.build().config["components"]
     (first,) = (part["props"]["value"] for part in parts if part["props"].get("elem_id") == "wish")
     one = session.Visit()
-    *_, (part, source) = events.bring(str(photo_file), one, first, "default", "brotli", False)
+    events.take_upload(str(photo_file), one)
+    *_, part = events.bring(one, first, "default", "brotli", False)
     shown = json.loads(part)
-    assert (shown["name"], shown["n"]) == ("leaves", session.OPENING.levels)
-    assert source is None, "ready for another"
+    assert (shown["name"], shown["n"]) == ("leaves", choice.OPENING.levels)
     assert one.own is not None and one.own.pixels.shape == (192, 256, 3)
+
+
+def test_of_two_files_that_come_at_once_the_last_one_stays(photo_file, tmp_path):
+    other = tmp_path / "roots.png"
+    Image.open(photo_file).rotate(90).save(other)
+    one = session.Visit()
+    settings = (one, wish(40), "default", "brotli", False)
+    events.take_upload(str(photo_file), one)
+    events.take_upload(str(other), one)
+    *_, part = events.bring(*settings)
+    assert json.loads(part)["name"] == "roots"
+    (part,) = events.bring(*settings)
+    assert part == gr.skip(), "its file has been taken"
+
+
+def test_a_file_that_cannot_be_read_is_answered(tmp_path):
+    (tmp_path / "none.png").write_bytes(b"no picture")
+    one = session.Visit()
+    events.take_upload(str(tmp_path / "none.png"), one)
+    with pytest.warns(UserWarning, match="not an image"):
+        (part,) = events.bring(one, wish(40), "default", "brotli", False)
+    assert json.loads(part)["failed"] and one.own is None
 
 
 def test_another_tab_sees_what_the_browser_noted():
     one = session.Visit()
     photo, result = one.present()
-    assert (photo.name, result.levels) == (session.OPENING.photo, session.OPENING.levels)
+    assert (photo.name, result.levels) == (choice.OPENING.photo, choice.OPENING.levels)
     events.note(one, wish(24, photo="facade"), "default", "brotli", False)
     photo, result = one.present()
     assert (photo.name, result.levels) == ("facade", 24)
@@ -301,15 +323,15 @@ def test_ended_visit_keeps_nothing(pixels):
     assert one.photo is None and one.result is None and one.own is None
     assert photos.latents_pool.n_bytes < before
     with pytest.raises(QannError, match="30 minutes"):
-        one.photo_of(session.Setting(session.OWN, 40))
+        one.photo_of(choice.Setting(choice.OWN, 40))
 
 
 def test_own_photo_is_worked_on_at_a_megapixel_first():
     whole = photos.Photo("large", np.zeros((1200, 1500, 3), np.uint8))
     one = visit_with(whole)
-    height, width, _ = one.photo_of(session.Setting(session.OWN, 40)).pixels.shape
+    height, width, _ = one.photo_of(choice.Setting(choice.OWN, 40)).pixels.shape
     assert 0.9e6 < height * width <= 1e6
-    large = one.photo_of(session.Setting(session.OWN, 40, large=True))
+    large = one.photo_of(choice.Setting(choice.OWN, 40, large=True))
     assert np.array_equal(large.pixels, whole.pixels)
 
 

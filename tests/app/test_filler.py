@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -10,8 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from app import frames
 from app.filler import Filler
+from app.photos import Photo
 from app.toasts import refused, toasted
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,6 +88,46 @@ def test_listeners_pause_it(running: Filler, monkeypatch):
     with pytest.raises(ValueError, match="a fault"):
         next(steps)
     assert becomes(pid, "R", "S", "D")
+
+
+def test_results_of_an_own_photo_are_made_and_forgotten(running: Filler, pixels):
+    photo = Photo("leaves", pixels, address="photo.webp")
+    assert running.make(photo) and running.make(photo)
+    place = frames.own_place(photo.key)
+    for _ in range(1200):
+        made = json.loads((place / "index.json").read_text())["frames"]
+        if made:
+            break
+        time.sleep(0.1)
+    assert made[0]["photo"] == "own" and made[0]["sides"]["original"]["url"] == "photo.webp"
+    assert made[0]["ssimulacra2"] is None, "its sides are too short"
+    file = frames.folder() / made[0]["sides"]["restored"]["url"].removeprefix("frames/")
+    assert Image.open(file).size == pixels.shape[1::-1]
+    assert not frames.own_pixels(photo.key).exists()
+    running.forget(photo)
+    for _ in range(600):
+        if not place.exists():
+            break
+        time.sleep(0.1)
+    assert not place.exists()
+
+
+def test_it_is_started_again_where_it_has_ended(running: Filler, pixels):
+    running.process.kill()
+    running.process.wait()
+    assert running.make(Photo("leaves", pixels, address="photo.webp"))
+    assert running.process.poll() is None
+
+
+def test_what_it_made_of_own_photos_goes_with_the_server(running: Filler, pixels):
+    photo = Photo("leaves", pixels, address="photo.webp")
+    running.make(photo)
+    running.end()
+    assert not frames.own_place(photo.key).exists()
+
+
+def test_nothing_is_made_where_it_was_not_started(pixels):
+    assert not Filler().make(Photo("leaves", pixels))
 
 
 @pytest.mark.parametrize("context", ["filler.paused()", "nullcontext()"])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from app import session
+from app.choice import OWN, Setting
 from app.photos import Photo, on_disk
-from app.session import OWN, Setting, Visit
+from app.session import Visit
 
 
 @pytest.fixture

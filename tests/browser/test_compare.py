@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -20,12 +21,12 @@ pytestmark = pytest.mark.browser
 
 _FILL = f"""
 from app.examples import example_photo
-from app.frames import add_peers, frame, write_index
+from app.frames import add_peers, frame, place_of, write_index
 photo = example_photo("astronaut")
 for levels in {STOPS}:
-    frame("astronaut", levels, photo)
+    frame(photo, levels)
     add_peers(photo, levels)
-write_index("astronaut")
+write_index(place_of(photo))
 """
 
 
@@ -126,6 +127,37 @@ def test_dragging_swaps_pictures_in_without_the_server(open_page, made_ahead):
     page.wait_for_function(f"/32.quantized.webp/.test({LEFT}.src)")
     is_calm(page)
     assert asked == []
+
+
+def test_an_own_photo_is_made_ahead_and_forgotten(open_page, photo, frames_folder):
+    page = open_page()
+    page.set_input_files("#upload input[type=file]", photo)
+    page.wait_for_selector("#source:has-text('leaves')")
+    stops = page.evaluate("qann.compare.levels.stops")
+    ready = "(n) => qann.compare.state.photo === 'own' && qann.compare.frames[n]"
+    page.wait_for_function(ready, arg=stops[8])
+    asked = watch_queue(page)
+    drag_to(page, stops[8])
+    page.wait_for_function(f"/own-.*.{stops[8]}.quantized-moving.webp/.test({LEFT}.src)")
+    page.mouse.up()
+    page.wait_for_function(f"/own-.*.{stops[8]}.quantized.webp/.test({LEFT}.src)")
+    is_calm(page)
+    assert page.locator("#verdict").get_attribute("data-levels") == str(stops[8])
+    assert page.evaluate(f"{LEFT}.naturalWidth") == 256
+    assert asked == []
+    page.locator(".chip[data-side=jpeg]").first.click()  # this the server is asked for
+    page.wait_for_function(f"/{stops[8]}-jpeg.jpg/.test({LEFT}.src)")
+    drag_to(page, stops[0])
+    page.mouse.up()
+    page.wait_for_selector(f"#verdict[data-levels='{stops[0]}']")
+    page.wait_for_function(f"/{stops[0]}-jpeg.jpg/.test({LEFT}.src)")
+    (folder,) = frames_folder.glob("*/" + page.evaluate("qann.compare.folder.split('/').at(-1)"))
+    page.close()
+    for _ in range(300):
+        if not folder.exists():
+            break
+        time.sleep(0.2)
+    assert not folder.exists()
 
 
 def test_another_tab_follows_what_was_dragged(open_page, made_ahead):

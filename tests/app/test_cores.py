@@ -1,0 +1,56 @@
+"""How the cores are shared out between answers."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from app import cores
+
+
+def threads(spared: int = 0) -> int:
+    """How many threads PyTorch uses in a new thread, after work that makes PyTorch look again."""
+
+    def used() -> int:
+        cores.take(spared)
+        torch.rand(512, 512).exp()
+        return torch.get_num_threads()
+
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(used).result()
+
+
+@pytest.fixture
+def four_cores(monkeypatch: pytest.MonkeyPatch):
+    before = torch.get_num_threads()
+    monkeypatch.setattr(cores, "_count", 4)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_an_answer_made_alone_has_all_cores_and_of_several_each_has_one(four_cores):
+    with cores.at_work():
+        assert (threads(), threads(spared=1)) == (4, 3)
+        with cores.at_work():
+            assert (threads(), threads(spared=1)) == (1, 1)
+        assert threads() == 4
+
+
+def test_what_runs_beside_a_network_has_one_core(four_cores):
+    with ThreadPoolExecutor(2, initializer=cores._use, initargs=(1,)) as executor:
+        torch.set_num_threads(4)
+        assert (
+            executor.submit(
+                lambda: (torch.rand(512, 512).exp(), torch.get_num_threads())[1]
+            ).result()
+            == 1
+        )
+
+
+def test_a_failed_answer_gives_its_cores_back(four_cores):
+    with pytest.raises(ValueError, match="failed"), cores.at_work():
+        raise ValueError("failed")
+    with cores.at_work():
+        assert threads() == 4
