@@ -152,7 +152,9 @@ def test_an_own_photo_is_made_ahead_and_forgotten(open_page, photo, frames_folde
     page.wait_for_selector(f"#verdict[data-levels='{stops[0]}']")
     page.wait_for_function(f"/{stops[0]}-jpeg.jpg/.test({LEFT}.src)")
     (folder,) = frames_folder.glob("*/" + page.evaluate("qann.compare.folder.split('/').at(-1)"))
-    page.close()
+    page.set_input_files("#upload input[type=file]", photo)  # another takes its place
+    page.wait_for_function("(old) => qann.compare.folder && qann.compare.folder !== old",
+                           arg=f"frames/{folder.parent.name}/{folder.name}")  # fmt: skip
     for _ in range(300):
         if not folder.exists():
             break
