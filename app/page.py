@@ -85,7 +85,7 @@ def build() -> gr.Blocks:
                 curves.build(visit, curves_tab, tab)
             with gr.Tab("Inside the codec", id="inside", elem_id="tab-inside") as inside_tab:
                 inside.build(visit, inside_tab, tab)
-            with gr.Tab("Open a .qann file", id="open", elem_id="tab-open"):
+            with gr.Tab("Open a file", id="open", elem_id="tab-open"):
                 open_file.build()
         api.build()
         events.wire(tab)

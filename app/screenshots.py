@@ -51,7 +51,7 @@ def shoot_tabs(page: Page, folder: Path, name: str) -> None:
         page.click("#download-qann")
         path = Path(scratch) / "photo.qann"
         download.value.save_as(path)
-        page.get_by_role("tab", name="Open a .qann file").click()
+        page.get_by_role("tab", name="Open a file").click()
         page.set_input_files("#qann-input input[type=file]", path)
         page.wait_for_selector("#header-table table", timeout=60_000)
     page.wait_for_timeout(800)

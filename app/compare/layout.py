@@ -89,7 +89,7 @@ def _codec_settings() -> tuple[gr.Dropdown, gr.Radio, gr.Checkbox]:
 
 def _photos() -> tuple[gr.File, gr.Image]:
     upload = gr.File(
-        label="Your photo", show_label=False, file_types=PHOTO_TYPES, height=116, elem_id="upload"
+        label="Your photo", show_label=False, file_types=PHOTO_TYPES, height=52, elem_id="upload"
     )
     gr.HTML(
         f"<p class='quiet'>Your own photo: up to 30 MB; above {PAGE_MEGAPIXELS} megapixels it is "

@@ -23,6 +23,9 @@ from .sweeps import CODECS, n_points, points_of, sweep
 
 _REDRAW_SECONDS = 0.5
 
+WORKING = "Working:"
+"""Before the count while a sweep runs, which can be cancelled then."""
+
 
 def draw(visit: Visit, measure: str, family: str = CODECS, doing: str = "") -> list[Any]:
     """Chart, table, progress and download of the points so far."""
@@ -82,8 +85,9 @@ def _table(points: list[Point], name: str, result: Result) -> str:
 
 
 def _status(done: int, total: int, doing: str) -> str:
+    kind = "sweep working" if doing == WORKING else "sweep"
     return (
-        f"<div class='sweep' role='status'><progress max='{total}' value='{done}' "
+        f"<div class='{kind}' role='status'><progress max='{total}' value='{done}' "
         f"aria-label='Points computed'></progress><span>{escape(doing)} {done} of {total} points."
         "</span></div>"
     )
@@ -106,13 +110,13 @@ def compute(visit: Visit, measure: str, family: str = CODECS) -> Iterator[list[A
     take_stored(photo)
     drawn, total, under_way = 0.0, n_points(family, photo.choice), photo.points
     unchanged = [gr.skip(), gr.skip()]
-    yield [*unchanged, _status(len(points_of(photo, family)), total, "Working:"), *unchanged]
+    yield [*unchanged, _status(len(points_of(photo, family)), total, WORKING), *unchanged]
     for _ in sweep(photo, family):
         if visit.stop_sweep or not _on_screen(visit, under_way):
             break
         if time.monotonic() - drawn > _REDRAW_SECONDS:
             drawn = time.monotonic()
-            status = _status(len(points_of(photo, family)), total, "Working:")
+            status = _status(len(points_of(photo, family)), total, WORKING)
             yield [*_shown(photo, result, measure, family), status, gr.skip(), gr.skip()]
     if _on_screen(visit, under_way):
         yield draw(visit, measure, family, "Cancelled, and kept:" if visit.stop_sweep else "")

@@ -115,7 +115,7 @@ def _facts(anatomy: Anatomy, chosen: Subband) -> str:
         ("distinct values after", count(facts.distinct_after)),
         ("zeros after", per_cent(facts.zeros)),
     )
-    return f"<h4>Subband {chosen.name}</h4>" + plates.cards(cells, f"Subband {chosen.name}")
+    return f"<h3>Subband {chosen.name}</h3>" + plates.cards(cells, f"Subband {chosen.name}")
 
 
 def _residual(anatomy: Anatomy) -> str:

@@ -1,1 +1,1 @@
-"""The tab "Open a .qann file": layout, events, drawings and words."""
+"""The tab "Open a file": layout, events, drawings and words."""

@@ -1,4 +1,4 @@
-"""Tab "Open a .qann file": a file back to a picture, with all that its header says."""
+"""Tab "Open a file": a file back to a picture, with all that its header says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tab "Open a .qann file": its components, and the one event."""
+"""Tab "Open a file": its components, and the one event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tab "Open a .qann file" says."""
+"""What the tab "Open a file" says."""
 
 INTRO = "A `.qann` file back to a picture, with all that its header says."
 

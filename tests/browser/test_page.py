@@ -107,7 +107,7 @@ def test_downloaded_file_opens_in_the_third_tab(open_page, photo, codec, tmp_pat
     path = tmp_path / "again.qann"
     event.value.save_as(path)
     assert np.abs(codec.decode(codec.unpack(path.read_bytes())).astype(int) - restored).max() <= 1
-    page.get_by_role("tab", name="Open a .qann file").click()
+    page.get_by_role("tab", name="Open a file").click()
     upload(page, path, "#qann-input")
     page.wait_for_function("document.querySelectorAll('#opened .pictures img').length == 2")
     assert (shown_pixels(page, 1, "#opened") == restored).all()
@@ -127,7 +127,7 @@ def test_downloaded_file_opens_in_the_third_tab(open_page, photo, codec, tmp_pat
 
 def test_the_sample_opens(open_page):
     page = open_page()
-    page.get_by_role("tab", name="Open a .qann file").click()
+    page.get_by_role("tab", name="Open a file").click()
     page.locator("#open-sample").click()
     page.wait_for_selector("#opened .pictures img")
     assert shown_pixels(page, 1, "#opened").shape == (512, 512, 3)
