@@ -25,8 +25,6 @@ neural image compression"; Yang et al. 2020, "Improving inference for neural ima
 Choosing integers by rate and distortion: Karczewicz et al. 2008 (RDOQ).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace

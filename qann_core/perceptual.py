@@ -16,8 +16,6 @@ hold it. At its borders a picture goes on as a mirror image above and below, and
 and on the right: so the Python package ``ssimulacra2`` has it, which the scores equal.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import NamedTuple
 

@@ -5,8 +5,6 @@ or with ``Lost`` where the process that had it came to an end. ``results`` keeps
 and results are anything that can be sent to another process.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import multiprocessing

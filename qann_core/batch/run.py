@@ -1,7 +1,5 @@
 """A batch from its plan to its summary."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Where a batch reads and writes: a folder, or an object store that fsspec knows (``s3://...``)."""
 
-from __future__ import annotations
-
 import os
 import re
 import stat

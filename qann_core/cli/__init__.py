@@ -4,8 +4,6 @@ Bad input is one sentence on stderr and exit status 2. torch and diffusers take 
 so each is imported only by the command that needs it.
 """
 
-from __future__ import annotations
-
 import argparse
 import logging
 import sys

@@ -20,8 +20,6 @@ predicts it. A wavelet's LL band always is.
 All that decides how a file is read is integer arithmetic: the result is the same everywhere.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

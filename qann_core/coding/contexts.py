@@ -8,8 +8,6 @@ what they save). All arithmetic is on integers: the result is the same on every 
 coder uses them for all bands, the prior coder for the first.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

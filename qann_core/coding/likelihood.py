@@ -1,7 +1,5 @@
 """What the prior expects of a coefficient, in three small integers, and what coding it costs."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

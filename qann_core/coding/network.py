@@ -19,8 +19,6 @@ quantization-aware training does (Jacob et al. 2018). Top-down priors: Minnen et
 checkerboards: He et al. 2021.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, cast

@@ -10,8 +10,6 @@ After checkerboards (He et al. 2021); the more passes, the more neighbours most 
 that the decoder knows already.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce

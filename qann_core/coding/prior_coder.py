@@ -10,8 +10,6 @@ Tiles of TILE pixels are coded one after the other and know nothing of each othe
 stays bounded for any image; smaller images are one tile.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ class are coded in one call of the range coder (Martin 1979; constriction, Bamle
 the number of calls is that of the classes and not that of the coefficients.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import constriction

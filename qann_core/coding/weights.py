@@ -10,8 +10,6 @@ it exactly; and the network gives the known answer for a fixed input, so that a 
 convolutions are not exact after all refuses instead of writing what no one can read.
 """
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Shapes of the latents and the range of their integers: what a reader of files needs, no torch."""
 
-from __future__ import annotations
-
 WAVELET_LEVELS = 4
 BLOCK = 2**WAVELET_LEVELS
 """Image sides are padded to a multiple of this, in pixels."""

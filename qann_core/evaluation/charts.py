@@ -5,8 +5,6 @@ distinguish too, and each codec has its own marker. Figures have no background a
 text, for light and dark pages.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Callable, Sequence

@@ -4,8 +4,6 @@ SSIM and MS-SSIM crowd towards 1, where halving the error hardly moves them, so 
 taken in decibels, -10 log10(1 - m), as is usual for learned codecs (Balle et al. 2018).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

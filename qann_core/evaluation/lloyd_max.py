@@ -5,8 +5,6 @@ the centroid of its cell. For log-concave densities, as here, one quantizer alon
 (Trushkin 1982).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache

@@ -3,8 +3,6 @@
 ``metrics`` has a function of each name.
 """
 
-from __future__ import annotations
-
 import operator
 import shutil
 from collections.abc import Callable, Iterable

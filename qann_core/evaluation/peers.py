@@ -7,8 +7,6 @@ chroma subsampling, and tuned for SSIMULACRA 2. A claim about a measure is to be
 encoder that was tuned for it.
 """
 
-from __future__ import annotations
-
 import importlib
 import io
 import math

@@ -1,7 +1,5 @@
 """Operating points, and their curves."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 

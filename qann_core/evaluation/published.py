@@ -4,8 +4,6 @@ They are in ``assets/benchmarks/*-published.json`` with their source. A set of i
 its pixels, so that figures for Kodak are never drawn beside a benchmark of other pictures.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable

@@ -4,8 +4,6 @@ The document (see ``to_document``) is what is stored, drawn and printed: README'
 come from it alone. Nothing here draws.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import itertools

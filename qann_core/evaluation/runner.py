@@ -4,8 +4,6 @@ One bad file never ends an evaluation: an image that cannot be read, or that a c
 left out there, with its reason.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

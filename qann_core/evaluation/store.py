@@ -4,8 +4,6 @@ Lines are written when an image is done, so that a killed run loses the images i
 from there. A line counts only for the same pixels and the same program, weights and options.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """The document of an evaluation -> Markdown: its tables, and the report."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The colour description (nclx) of the main picture in an AVIF or HEIF file (ISO/IEC 23008-12)."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO

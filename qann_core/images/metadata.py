@@ -1,7 +1,5 @@
 """Metadata of image files: what a .qann file can keep, and what is lost."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO

@@ -1,7 +1,5 @@
 """What Pillow does not give of a PNG: its colour chunks, 16-bit samples, and their transparency."""
 
-from __future__ import annotations
-
 import struct
 from typing import BinaryIO
 

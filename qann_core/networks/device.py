@@ -1,7 +1,5 @@
 """Where the networks run: the CPU, or a GPU through CUDA."""
 
-from __future__ import annotations
-
 import torch
 
 from ..common.errors import ParameterError

@@ -9,8 +9,6 @@ state the factor that brings their latents to a variance of about one, and the N
 clipped.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Files of a run: its state, its networks and its log."""
 
-from __future__ import annotations
-
 import copy
 import csv
 import os

@@ -1,7 +1,5 @@
 """What the whole codec minimises: rate and distortion, per image and in logarithm."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

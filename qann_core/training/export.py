@@ -1,7 +1,5 @@
 """A run's weights as a model folder: half precision, checked, and written whole or not at all."""
 
-from __future__ import annotations
-
 import json
 import os
 from dataclasses import asdict

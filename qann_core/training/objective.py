@@ -1,7 +1,5 @@
 """What the one training loop needs to know of what it trains."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path

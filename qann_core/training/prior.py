@@ -4,8 +4,6 @@ The network computes with rounded weights and activations from the first step on
 learns is what the integers will do.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast

@@ -4,8 +4,6 @@ Counts of rare classes are few, so the parametric likelihood that the network wa
 added as a prior of ``SMOOTHING`` observations (a Dirichlet prior, in the words of statistics).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -3,8 +3,6 @@
 N is drawn per image. Pixels are centred, +-127.5.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

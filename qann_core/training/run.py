@@ -3,8 +3,6 @@
 It runs in one process or many, as accelerate is configured; the main one writes and validates.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import math
