@@ -1,19 +1,16 @@
 """Whole folders in ``qann compress`` and ``decompress``: options, progress and summary."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
+from ..batch import Compression, Decompression, Store, Summary, run_batch
+from ..batch.manifest import Record
 from ..common.errors import ParameterError, one_line
 from ..images.metadata import not_kept
-
-if TYPE_CHECKING:
-    from ..batch import Compression, Decompression, Summary
-    from ..batch.manifest import Record
 
 _NAMED = 20
 """Failures that the summary names; the manifest has all."""
@@ -54,10 +51,6 @@ def is_batch(options: argparse.Namespace) -> bool:
 
 def run_folder(task: Compression | Decompression, options: argparse.Namespace) -> int:
     """Processes a folder and prints a summary; returns the exit status."""
-    from tqdm import tqdm
-
-    from ..batch import Store, run_batch
-
     if options.output == "-":
         raise ParameterError("A folder's output is a folder, not standard output.")
     began = time.monotonic()

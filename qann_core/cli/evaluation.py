@@ -7,16 +7,21 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..evaluation.measures import MEASURES
+from tqdm import tqdm
 
-if TYPE_CHECKING:
-    from ..evaluation.runner import Evaluation
+from ..common.files import check_target, find_images, write_bytes_atomically
+from ..evaluation.cost import costs
+from ..evaluation.measures import MEASURES, check_measures
+from ..evaluation.peers import available_peers
+from ..evaluation.published import published_for
+from ..evaluation.results import to_csv, to_document
+from ..evaluation.runner import Evaluation, evaluate
+from ..evaluation.subjects import VARIANTS, make_subjects
+from ..evaluation.tables import counted, levels_table, peers_table, report
 
 DEFAULT_LEVELS = (32, 48, 64, 96, 128, 192, 256)
-
-_VARIANTS = ("assumed", "daq", "rq")
 
 
 # fmt: off
@@ -43,7 +48,7 @@ def add_evaluation(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         help="entropy coders: brotli, prior; by default Brotli")
     add("--effort", type=int, nargs="+", default=[0], metavar="PASSES",
         help="passes of optimised quantization; default 0")
-    add("--variants", nargs="*", default=[], choices=_VARIANTS,
+    add("--variants", nargs="*", default=[], choices=VARIANTS,
         help="also other quantizers, and a network that assumes a wrong N")
     add("--json", type=Path, metavar="OUT", help="also write JSON")
     add("--csv", type=Path, metavar="OUT", help="also write CSV, a line a point")
@@ -63,13 +68,6 @@ def add_evaluation(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from ..common.files import check_target, find_images
-    from ..evaluation.measures import check_measures
-    from ..evaluation.peers import available_peers
-    from ..evaluation.results import to_document
-    from ..evaluation.subjects import make_subjects
-    from ..evaluation.tables import counted, levels_table, peers_table
-
     paths = find_images([options.folder])
     images = {path.relative_to(options.folder).as_posix(): path for path in paths}
     name = options.folder.resolve().name.lower() or "images"
@@ -100,10 +98,6 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _run(
     options: argparse.Namespace, images: dict[str, Path], subjects: Any, measures: Any, name: str
 ) -> Evaluation:
-    from tqdm import tqdm
-
-    from ..evaluation.runner import evaluate
-
     store = options.points
     if store is None and options.out is not None:
         store = options.out / f"{name}-points"
@@ -122,10 +116,6 @@ def _run(
 
 
 def _costs(document: Any, evaluation: Evaluation, images: dict[str, Path]) -> Any:
-    from tqdm import tqdm
-
-    from ..evaluation.cost import costs
-
     read = [images[name] for name in evaluation.digests]
     with tqdm(total=len(evaluation.subjects), desc="Cost", unit=" codecs", disable=None) as bar:
         return costs(document, evaluation.subjects, read, bar.update)
@@ -135,11 +125,7 @@ def _write(
     options: argparse.Namespace, evaluation: Evaluation, document: dict[str, Any], name: str
 ) -> None:
     """Writes the document, the points, the charts and the report, as far as they are asked for."""
-    from ..common.files import write_bytes_atomically
-    from ..evaluation.charts import draw, png
-    from ..evaluation.published import published_for
-    from ..evaluation.results import to_csv
-    from ..evaluation.tables import report
+    from ..evaluation.charts import draw, png  # matplotlib comes with it
 
     text = json.dumps(document, indent=1, allow_nan=False).encode() + b"\n"
     table = to_csv(evaluation.points, evaluation.measures).encode()

@@ -8,16 +8,19 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
+from ..batch import Compression, Decompression
+from ..batch.tasks import read_packed
+from ..bitstream import read_header
 from ..coding.registry import CODER_NAMES
 from ..common.errors import ParameterError, one_line
+from ..common.files import check_target, write_bytes_atomically
 from ..common.limits import MAX_EFFORT, MAX_LEVELS, MIN_LEVELS
 from ..evaluation.measures import OWN_MEASURES
+from ..images.metadata import not_kept
+from ..models import bundled_models
 from .batches import add_batch, is_batch, run_folder
-
-if TYPE_CHECKING:
-    from ..batch import Compression, Decompression
 
 FORMATS = ("png", "jpg", "webp", "avif", "tif", "bmp")
 
@@ -85,8 +88,6 @@ def _add_info(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _compress(options: argparse.Namespace) -> int:
-    from ..batch import Compression
-
     task = Compression(
         model=options.model,
         device=options.device,
@@ -111,8 +112,6 @@ def _compress(options: argparse.Namespace) -> int:
 
 
 def _decompress(options: argparse.Namespace) -> int:
-    from ..batch import Decompression
-
     task = Decompression(
         options.model, options.device, not options.no_restore, f".{options.format}"
     )
@@ -128,9 +127,6 @@ def _run_file(
     task: Compression | Decompression, options: argparse.Namespace
 ) -> dict[str, Any] | None:
     """Does one file; returns what to say about it, None where the output takes that place."""
-    from ..common.files import check_target, write_bytes_atomically
-    from ..images.metadata import not_kept
-
     task.check()
     to_stdout = options.output == "-"
     if to_stdout and sys.stdout.isatty():
@@ -157,10 +153,6 @@ def _run_file(
 
 
 def _info(options: argparse.Namespace) -> None:
-    from ..batch.tasks import read_packed
-    from ..bitstream import read_header
-    from ..models import bundled_models
-
     header = read_header(read_packed(options.file))
     names = {info.id: info.name for info in bundled_models()}
     facts = {**asdict(header), "bits_per_pixel": header.bits_per_pixel}

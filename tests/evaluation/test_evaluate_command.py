@@ -9,9 +9,7 @@ import pytest
 from PIL import Image
 from test_metrics import photo_like
 
-from qann_core.cli import evaluation as command
 from qann_core.cli import main
-from qann_core.evaluation.subjects import VARIANTS
 
 
 @pytest.fixture
@@ -29,10 +27,6 @@ def folder(tmp_path: Path) -> Path:
 def evaluate(folder: Path, *more: object) -> int:
     fixed = ["evaluate", folder, "--model", "fast", "--levels", 32, 128, "--workers", 1]
     return main([str(argument) for argument in (*fixed, *more)])
-
-
-def test_the_command_offers_everything() -> None:
-    assert VARIANTS == command._VARIANTS
 
 
 def test_writes_all_results_and_names_what_is_left_out(
