@@ -369,7 +369,7 @@ def compress(pixels: np.ndarray, levels: int = 96) -> bytes:
         ImageError, ParameterError: as ``Codec.encode`` and ``Codec.quantize``.
     """
     levels = check_levels(levels)
-    codec = _cached(models.DEFAULT_MODEL)
+    codec = cached_codec(models.DEFAULT_MODEL)
     return codec.pack(codec.encode(pixels), levels)
 
 
@@ -387,10 +387,11 @@ def decompress(
         ModelError: when the model that made it, or the prior that it needs, is not installed.
     """
     header = bitstream.read_header(data, max_pixels)
-    codec = _cached(models.model_by_id(header.model_id).name)
+    codec = cached_codec(models.model_by_id(header.model_id).name)
     return codec.decode(codec.unpack(data, max_pixels), restore)
 
 
 @lru_cache(maxsize=2)
-def _cached(model: str) -> Codec:
-    return Codec.load(model)
+def cached_codec(model: str, coder: str | None = None, device: str = "cpu") -> Codec:
+    """``Codec.load``, once in each process."""
+    return Codec.load(model, coder, device)

@@ -48,7 +48,7 @@ def test_a_large_picture_is_refused_before_any_work(
         raise AssertionError("no work is done")
 
     monkeypatch.setattr("qann_core.coding.brotli_coder.BrotliCoder.decode", fail)
-    monkeypatch.setattr("qann_core.codec._cached", fail)
+    monkeypatch.setattr("qann_core.codec.cached_codec", fail)
     for read in (codec.unpack, qann_core.decompress):
         with pytest.raises(BitstreamError, match=f"{size[0]} x {size[1]} pixels; at most"):
             read(data)

@@ -10,7 +10,6 @@ import re
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
@@ -266,8 +265,7 @@ def read_packed(source: Path | BinaryIO) -> bytes:
     return data
 
 
-@lru_cache(maxsize=2)
 def _codec(model: str, coder: str | None, device: str) -> Codec:
-    from ..codec import Codec
+    from ..codec import cached_codec
 
-    return Codec.load(model, coder, device)
+    return cached_codec(model, coder, device)

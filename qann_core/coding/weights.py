@@ -23,6 +23,8 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from ..common.errors import ModelError
@@ -64,8 +66,6 @@ def save_prior(network: PriorNetwork, frequencies: np.ndarray, folder: Path) -> 
         network: as trained.
         frequencies: int32 (CLASSES, SYMBOLS); see ``prior_symbols.Tables``.
     """
-    from safetensors.torch import save_file
-
     tensors = _integers(network)
     tensors["tables"] = torch.from_numpy(frequencies.astype(np.int32))
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,9 +106,6 @@ def load_prior(folder: Path, device: str = "cpu") -> Prior:
         ModelError: when it is not there, is damaged, could overflow, or this machine's arithmetic
             does not give the known answer.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
     try:
         config, weights = (folder / CONFIG).read_bytes(), (folder / WEIGHTS).read_bytes()
     except OSError as error:

@@ -23,7 +23,7 @@ from ..images import read_image
 from .peers import peer_by_name
 from .points import RESTORED, Curve
 from .runner import limit_threads
-from .subjects import Subject, codec_of
+from .subjects import Subject
 
 if TYPE_CHECKING:
     from ..codec import Codec
@@ -92,7 +92,7 @@ def _measure(
                 seconds += encoded - started, time.perf_counter() - encoded
                 megapixels += pixels.shape[0] * pixels.shape[1] / 1e6
         encoding, decoding = (seconds / megapixels).tolist()
-        macs = sum(kilo_macs(codec_of(subject.model)).values()) if subject.model else None
+        macs = sum(kilo_macs(_codec(subject)).values()) if subject.model else None
         found.append({
             "curve": curve.name, "setting": point["setting"], "bpp": point["bpp"],
             "encode_seconds": encoding, "decode_seconds": decoding,
@@ -108,11 +108,17 @@ def _coding(
     if not subject.model:
         peer = peer_by_name(curve.codec)
         return peer.encode, peer.decode
-    codec = codec_of(subject.model)
+    codec = _codec(subject)
     return (
         lambda pixels, n: codec.pack(codec.encode(pixels), n, curve.coder, curve.effort),
         lambda data: codec.decode(codec.unpack(data)),
     )
+
+
+def _codec(subject: Subject) -> Codec:
+    from ..codec import cached_codec
+
+    return cached_codec(subject.model)
 
 
 def kilo_macs(codec: Codec) -> dict[str, float]:

@@ -29,6 +29,8 @@ from pathlib import Path
 import brotli
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -193,9 +195,6 @@ class Codebooks:
         Raises:
             ModelError: when it is missing or does not hold such codebooks.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
         path = folder / CODEBOOKS_FILE
         try:
             data = path.read_bytes()

@@ -4,14 +4,12 @@ Subjects are small and can be sent to another process, which loads the codec whe
 it. To compare another codec, add a function that makes its ``Subject``.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -29,9 +27,6 @@ from ..models import (
 from .peers import peer_by_name
 from .points import QANN, QUANTIZED, RESTORED, Curve, Point
 from .sweeps import ASSUMED, sweep_assumed, sweep_codec, sweep_peer, sweep_quantizer
-
-if TYPE_CHECKING:
-    from ..codec import Codec
 
 VARIANTS = ("assumed", "daq", "rq")
 """Other ways to go from the same latents: a network given a wrong N, and other quantizers."""
@@ -130,9 +125,10 @@ def _points(
     measures: Sequence[str],
 ) -> Iterator[Point]:
     """Those of a model: of the codec itself, or of one of VARIANTS."""
+    from ..codec import cached_codec
     from .quantizers import quantizer_by_name
 
-    codec = codec_of(model)
+    codec = cached_codec(model)
     latents = codec.encode(pixels)
     if not variant:
         return sweep_codec(codec, latents, pixels, settings, measures, coders, effort, short)
@@ -180,14 +176,6 @@ def make_subjects(
 
 def _software(weights: str) -> str:
     return f"qann {__version__}, model {weights}"
-
-
-@lru_cache(maxsize=2)
-def codec_of(model: str) -> Codec:
-    """The codec of a model, loaded once in each process."""
-    from ..codec import Codec
-
-    return Codec.load(model)
 
 
 def _digest(*parts: Any) -> str:

@@ -6,6 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
 from ..common.errors import ModelError
 from ..common.files import staging_folder
 from ..models import MODEL_FILES, ModelInfo, folder_digest
@@ -56,9 +59,6 @@ def export_model(networks: Path, folder: Path, summary: str, aim: str = "psnr") 
 
 def _converted(source: Path) -> bytes:
     """One file of ``MODEL_FILES`` from a run's precision to half."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file, save
-
     try:
         if source.suffix == ".json":
             config: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
