@@ -1,17 +1,20 @@
 """Writes screenshots of every tab, at two sizes, light and dark: look at them before a release.
 
-python -m app.screenshots FOLDER [--url http://127.0.0.1:7860]
+    python benchmarks/screenshots.py FOLDER [--url http://127.0.0.1:7860]
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from .inside.layout import PARTS
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app.inside.layout import PARTS
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 CHROMIUM = "/usr/bin/chromium"
