@@ -1,7 +1,7 @@
 """Photos that visitors bring or choose, and the pool of their latents.
 
-Latents are the largest part of what a visit needs. They are in a pool of bounded size and are made
-again when a visitor returns after others have taken the room.
+Latents are the largest part of what a visit needs. They are on disk, in a pool of bounded size, and
+are made again when a visitor returns after others have taken the room.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import tempfile
 import threading
 import uuid
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from qann_core import read_image
@@ -33,43 +35,71 @@ PAGE_MEGAPIXELS = 3
 QUICK_MEGAPIXELS = 1
 """What a visitor's photo is scaled to at first, so that an answer takes about a second."""
 
-LATENTS_BYTES = 256 * 1024 * 1024
-"""Room for all visitors' latents together; a photo of one megapixel takes 12 MiB of it."""
+LATENTS_BYTES = 1024 * 1024 * 1024
+"""Room on disk for all visitors' latents; a photo of one megapixel takes 12 MiB of it."""
+
+
+class _Kept:
+    """Latents in a file without a name, which goes when this object does."""
+
+    def __init__(self, latents: Latents) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as this)
+        self._like = [torch.empty_like(band, device="meta") for band in latents.pyramid]
+        self._device = latents.pyramid[0].device
+        for band in latents.pyramid:
+            band.cpu().contiguous().numpy().tofile(self._file)
+        self.n_bytes = self._file.tell()
+
+    def read(self, pixels: np.ndarray) -> Latents:
+        """The same latents; ``pixels`` are those that they were made of."""
+        bands, offset = [], 0
+        for like in self._like:
+            data = np.memmap(self._file, np.float32, "c", offset, tuple(like.shape))
+            band = torch.empty_like(like, device="cpu").copy_(torch.from_numpy(data))
+            bands.append(band.to(self._device))
+            offset += data.nbytes
+        return Latents(tuple(bands), pixels)
 
 
 class LatentsPool:
-    """Latents by photo and model, the least recently used dropped first when there is no room."""
+    """Latents by photo and model, the least recently used dropped first when there is no room.
+
+    They are kept on disk, and so in what memory the system has to spare.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._latents: OrderedDict[tuple[str, str], Latents] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, photo: str, pixels: np.ndarray, model: str = DEFAULT_MODEL) -> Latents:
         """The latents kept under this key, or those of ``pixels``, encoded now and kept."""
         key = photo, model
         with self._lock:
-            if key in self._latents:
-                self._latents.move_to_end(key)
-                return self._latents[key]
+            kept = self._kept.get(key)
+            if kept is not None:
+                self._kept.move_to_end(key)
+        if kept is not None:
+            return kept.read(pixels)
         latents = codec_of(model).encode(pixels)
-        with self._lock:
-            self._latents[key] = latents
-            while len(self._latents) > 1 and self.n_bytes > self._max_bytes:
-                self._latents.popitem(last=False)
+        with suppress(OSError):  # the disk is full
+            kept = _Kept(latents)
+            with self._lock:
+                self._kept[key] = kept
+                while len(self._kept) > 1 and self.n_bytes > self._max_bytes:
+                    self._kept.popitem(last=False)
         return latents
 
     def drop(self, photo: str) -> None:
         """Forgets one photo's latents of every model."""
         with self._lock:
-            for key in [key for key in self._latents if key[0] == photo]:
-                del self._latents[key]
+            for key in [key for key in self._kept if key[0] == photo]:
+                del self._kept[key]
 
     @property
     def n_bytes(self) -> int:
         """Bytes of all the latents kept."""
-        bands = (band for latents in self._latents.values() for band in latents.pyramid)
-        return sum(band.numel() * band.element_size() for band in bands)
+        return sum(kept.n_bytes for kept in self._kept.values())
 
 
 latents_pool = LatentsPool(LATENTS_BYTES)
