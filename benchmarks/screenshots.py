@@ -1,6 +1,6 @@
 """Writes screenshots of every tab, at two sizes, light and dark: look at them before a release.
 
-    python benchmarks/screenshots.py FOLDER [--url http://127.0.0.1:7860]
+python benchmarks/screenshots.py FOLDER [--url http://127.0.0.1:7860]
 """
 
 from __future__ import annotations

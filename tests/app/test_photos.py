@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from app import choice, photos
+from app import choice, photos, session
 
 
 def test_latents_pool_is_bounded_and_forgets(pixels):
