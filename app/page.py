@@ -70,8 +70,8 @@ def theme() -> gr.Theme:
 def build() -> gr.Blocks:
     """The whole page.
 
-    Files made for visitors are deleted after an hour. At most 64 events wait; results are made
-    one at a time (each uses every core), and so are sweeps of curves, apart from results.
+    Files made for visitors are deleted after an hour. At most 64 events wait. As many answers of
+    the tab Compare are made at a time as there are cores, and one sweep of curves.
     """
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=False
