@@ -1,6 +1,8 @@
 """Entry point of the demo: ``python app.py``, Gradio's reload, or a Hugging Face Space."""
 
 import os
+import signal
+import sys
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -18,5 +20,6 @@ give_freed_memory_back()
 demo = build()
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # visitors' photos are deleted at exit
     filler.start()
     demo.launch(**launch_options())

@@ -17,16 +17,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from qann_core import QannError
-
 from .choice import OPENING
 from .examples import credits, example_photo
 from .frames import (
+    OWN,
     add_peers,
     folder,
     frame,
@@ -55,8 +55,8 @@ IDLE_SECONDS = 20
 """How long it waits for another photo before it ends and frees its memory."""
 
 Message = dict[str, Any]
-"""From the page: the "key" of a photo to "forget"; or of one to begin, with its "name", the "shape"
-of its pixels, which are in ``own_pixels``, and the "address" of the original."""
+"""From the page: the "key" of a photo to "forget"; or of one to begin, with its "name" and the
+"shape" of its pixels, which are in ``own_pixels``."""
 
 
 def coarse_to_fine() -> Iterator[int]:
@@ -90,7 +90,8 @@ class Work:
             latents_pool.drop(key)
             shutil.rmtree(own_place(key), ignore_errors=True)
         else:
-            self._own[key] = self._own_steps(_photo(message))
+            with suppress(OSError, ValueError):  # it has been forgotten meanwhile
+                self._own[key] = self._own_steps(_photo(message))
 
     def step(self) -> bool:
         """One result more; whether there was something to do."""
@@ -99,10 +100,13 @@ class Work:
             try:
                 next(self._own[key])
                 return True
-            except (StopIteration, OSError, QannError):  # done; or there is no more room for it
+            except Exception:  # it is done, or fails; the others go on
                 self._own.pop(key)
                 latents_pool.drop(key)
-        return next(self._gallery, False)
+        try:
+            return next(self._gallery, False)
+        except OSError:  # the disk is full
+            return False
 
     def _gallery_steps(self) -> Iterator[bool]:
         names = sorted(
@@ -124,6 +128,7 @@ class Work:
             write_index(place)
             for other in own_places():
                 if other != place and sum(map(n_bytes, own_places())) > OWN_BYTES:
+                    self._own.pop(other.name.removeprefix(OWN), None)
                     shutil.rmtree(other, ignore_errors=True)
             yield
 
@@ -132,7 +137,7 @@ def _photo(message: Message) -> Photo:
     path = own_pixels(message["key"])
     pixels = np.fromfile(path, np.uint8).reshape(message["shape"])
     path.unlink()
-    return Photo(message["name"], pixels, key=message["key"], address=message["address"])
+    return Photo(message["name"], pixels, key=message["key"])
 
 
 def _tidy() -> None:
@@ -165,7 +170,7 @@ def serve() -> None:
                 busy = True
         except queue.Empty:
             if not busy:
-                return
+                os._exit(0)  # at once, so that no message is lost on the way
         busy = work.step()
 
 

@@ -121,6 +121,7 @@ def _steps(photo: Photo, levels: int) -> Iterator[Draft]:
     packing = cores.beside().submit(packed)
     cores.take(spared=1)
     plain = codec.decode(quantized, restore=False)
+    cores.give_back()
     quantized_file = lossless_bytes(plain)
     data, seconds = packing.result()
     draft = Draft(
@@ -140,7 +141,7 @@ def _steps(photo: Photo, levels: int) -> Iterator[Draft]:
     ssim_quantized = cores.beside().submit(ssim, pixels, plain)
     cores.take(spared=1)
     psnr_restored = psnr(pixels, restored)
-    yield Result(
+    result = Result(
         **vars(draft),
         restored=restored,
         restored_file=lossless_bytes(restored),
@@ -152,6 +153,8 @@ def _steps(photo: Photo, levels: int) -> Iterator[Draft]:
         jpeg_bytes=bytes_at_psnr(peer_by_name("jpeg"), pixels, psnr_restored, photo.jpeg),
         decode_seconds=seconds,
     )
+    cores.give_back()
+    yield result
 
 
 def compress_photo(photo: Photo, levels: int) -> Result:
@@ -171,6 +174,7 @@ def judge(photo: Photo, result: Result) -> None:
             result.ssimulacra2_restored = ssimulacra2(photo.pixels, result.restored)
         except QannError:  # the picture is too small for it
             result.ssimulacra2_quantized = result.ssimulacra2_restored = None
+        cores.give_back()
 
 
 def peer_at_same_bytes(photo: Photo, result: Result, name: str) -> PeerResult:

@@ -1,8 +1,7 @@
 """The processor's cores, shared out between the answers that are made at the same time.
 
 A network that works on all cores is held up wherever something else takes one of them: its threads
-wait for each other many times a millisecond. So an answer that is made alone has all cores, and of
-several each has one.
+wait for each other many times a millisecond. So answers share the cores by number.
 """
 
 from __future__ import annotations
@@ -39,8 +38,13 @@ def at_work() -> Iterator[None]:
 
 
 def take(spared: int = 0) -> None:
-    """This thread's next networks run on all cores but ``spared``, or on one beside others."""
-    _use(max(1, _count - spared) if _at_work < 2 else 1)
+    """This thread's next networks run on this answer's share of the cores, but for ``spared``."""
+    _use(max(1, _count // max(1, _at_work) - spared))
+
+
+def give_back() -> None:
+    """What this thread does next, and new threads, may use all cores again."""
+    _use(_count)
 
 
 @cache

@@ -17,6 +17,9 @@ from typing import Any
 from .frames import own_pixels, own_place, write_index
 from .photos import Photo
 
+MAX_WAITING = 50
+"""Of more photos than these, results are not made ahead: each waits on disk with its pixels."""
+
 
 def _can_stop() -> bool:
     return hasattr(signal, "SIGSTOP")
@@ -25,9 +28,8 @@ def _can_stop() -> bool:
 class Filler:
     """One such process. Even at the lowest priority it would take caches and memory bandwidth.
 
-    Where a system has no signal to stop it (Windows), it goes on at the lowest priority. It ends
-    when it has nothing to do and is started again when it has. It also ends when its input does,
-    that is with this process.
+    Where a system has no signal to stop it (Windows), it goes on. It ends when it has nothing to do
+    and is started again when it has. It also ends when its input does, that is with this process.
 
     It has a process group of its own: POSIX ends stopped members of a group whose parent has died,
     so that none is left behind even where this process is killed.
@@ -37,6 +39,7 @@ class Filler:
         self.process: subprocess.Popen[bytes] | None = None
         self._waiting = 0
         self._begun: set[str] = set()
+        self._made: set[str] = set()
         self._lock = threading.RLock()
 
     def start(self) -> None:
@@ -44,6 +47,7 @@ class Filler:
         with self._lock:
             if self.process is None:
                 atexit.register(self.end)
+            self._begun.clear()  # a new process knows of nothing
             command = [sys.executable, "-m", "app.ahead", "serve"]
             self.process = subprocess.Popen(
                 command, 0, stdin=subprocess.PIPE, process_group=0 if _can_stop() else None
@@ -59,46 +63,48 @@ class Filler:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
-        for key in self._begun:
+        for key in self._made:
             shutil.rmtree(own_place(key), ignore_errors=True)
 
     def make(self, photo: Photo) -> bool:
-        """Has results of a visitor's photo made ahead, once; whether they will be there.
-
-        Args:
-            photo: its ``address`` is known.
-        """
+        """Has results of a visitor's photo made ahead, once; whether they will be there."""
         with self._lock:
             if self.process is None:
                 return False
-            if photo.key in self._begun:
+            place = own_place(photo.key)
+            if photo.key in self._begun and (place / "index.json").is_file():
                 return True
-            try:
-                own_place(photo.key).mkdir(parents=True, exist_ok=True)
-                photo.pixels.tofile(own_pixels(photo.key))
-                write_index(own_place(photo.key))
-            except OSError:  # the disk is full
+            if sum(own_pixels(key).is_file() for key in self._begun) >= MAX_WAITING:
                 return False
+            try:
+                place.mkdir(0o700, parents=True, exist_ok=True)
+                photo.pixels.tofile(own_pixels(photo.key))
+                write_index(place)
+            except OSError:  # the disk is full
+                shutil.rmtree(place, ignore_errors=True)
+                return False
+            self._send({"key": photo.key, "name": photo.name, "shape": photo.pixels.shape})
             self._begun.add(photo.key)
-            self._send({
-                "key": photo.key, "name": photo.name, "shape": photo.pixels.shape,
-                "address": photo.address,
-            })  # fmt: skip
+            self._made.add(photo.key)
             return True
 
     def forget(self, photo: Photo) -> None:
         """Has what was made of a visitor's photo deleted."""
         with self._lock:
-            if photo.key in self._begun:
-                self._begun.remove(photo.key)
+            if photo.key not in self._made:
+                return
+            self._made.remove(photo.key)
+            self._begun.discard(photo.key)
+            if self.process is not None and self.process.poll() is None:
                 self._send({"key": photo.key, "forget": True})
+            shutil.rmtree(own_place(photo.key), ignore_errors=True)
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self.process is not None
         if self.process.poll() is not None:
             self.start()
         assert self.process.stdin is not None
-        # What is lost where it has just ended or is too busy, the browser asks the server for.
+        # Lost where it has just ended or is too busy: the browser asks the server for each N.
         with suppress(OSError):
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
 

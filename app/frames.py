@@ -6,7 +6,7 @@ moves, without the server. ``app.ahead`` makes them, in a process of its own.
 
 The folder is ``QANN_PAGE_CACHE``, or ``qann-page`` among the temporary files. What it holds depends
 on the weights and on this program's version, so each has a folder of its own. A visitor's photo has
-one whose name cannot be guessed; it is deleted when the visit ends.
+one whose name cannot be guessed; it is deleted when the visit ends or is forgotten.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MOVING_QUALITY = 80
 
 _THUMBNAIL = 240
 
-_OWN = "own-"
+OWN = "own-"
 """Begins the name of the folder of a visitor's photo."""
 
 
@@ -76,7 +76,7 @@ def gallery_place(name: str) -> Path:
 
 def own_place(key: str) -> Path:
     """The folder of a visitor's photo, by the photo's ``key``."""
-    return folder() / version() / (_OWN + key)
+    return folder() / version() / (OWN + key)
 
 
 def own_pixels(key: str) -> Path:
@@ -87,7 +87,7 @@ def own_pixels(key: str) -> Path:
 def own_places() -> list[Path]:
     """The folders of all visitors' photos, the one that was written to last at the end."""
     written = {}
-    for place in (folder() / version()).glob(_OWN + "*"):
+    for place in (folder() / version()).glob(OWN + "*"):
         try:
             written[place] = place.stat().st_mtime
         except FileNotFoundError:  # its visit has just ended
@@ -174,7 +174,7 @@ def write_index(place: Path) -> None:
     """
     place.mkdir(parents=True, exist_ok=True)
     found = [_read(place / str(n)) for n in stops() if (place / str(n) / "facts.json").is_file()]
-    sides = set() if place.name.startswith(_OWN) else set(PEERS)
+    sides = set() if place.name.startswith(OWN) else set(PEERS)
     whole = len(found) == len(stops()) and all(sides <= set(facts["sides"]) for facts in found)
     _write(place / "index.json", {"frames": found, "whole": whole})
 

@@ -19,7 +19,7 @@ from .examples import EXAMPLES
 from .frames import folder
 from .inside import layout as inside
 from .open_file import layout as open_file
-from .session import KEEP_SECONDS, Visit
+from .session import Visit
 
 TITLE = "QANN: an image codec you can look inside"
 
@@ -76,7 +76,7 @@ def build() -> gr.Blocks:
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=False
     ) as demo:
-        visit = gr.State(Visit(), time_to_live=KEEP_SECONDS, delete_callback=Visit.forget)
+        visit = gr.State(Visit())
         gr.HTML(HEADING, elem_id="heading")
         with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Compare", id="compare", elem_id="tab-compare"):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import io
 import secrets
+import threading
+import time
 import zlib
+from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +18,12 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 _WEBP_MAX_SIDE = 16383
+
+KEPT_SECONDS = 3600
+"""How long files for visitors are kept."""
+
+_made: deque[tuple[float, Path]] = deque()
+_lock = threading.Lock()
 
 
 def lossless_bytes(pixels: np.ndarray) -> tuple[bytes, str]:
@@ -30,12 +41,32 @@ def lossless_bytes(pixels: np.ndarray) -> tuple[bytes, str]:
 
 
 def cache_file(data: bytes, name: str) -> str:
-    """Writes a file into the folder that Gradio serves and cleans; returns its path."""
+    """Writes a file into the folder that Gradio serves; returns its path.
+
+    Files older than KEPT_SECONDS are deleted, and all when the server ends: Gradio deletes only
+    those that it made.
+    """
     folder = Path(get_upload_folder()) / secrets.token_hex(16)
     folder.mkdir(parents=True)
     path = folder / name
     path.write_bytes(data)
+    with _lock:
+        _made.append((time.monotonic(), path))
+    delete_files(KEPT_SECONDS)
     return str(path)
+
+
+def delete_files(age: float) -> None:
+    """Deletes the files of ``cache_file`` that are older, in seconds."""
+    with _lock:
+        while _made and time.monotonic() - _made[0][0] >= age:
+            _, path = _made.popleft()
+            with suppress(OSError):
+                path.unlink()
+                path.parent.rmdir()
+
+
+atexit.register(delete_files, 0)
 
 
 def png_bytes(pixels: np.ndarray) -> bytes:

@@ -8,9 +8,13 @@ A ``Visit`` lives in a ``gr.State``: one for each open page, never shared. What 
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 from qann_core import ParameterError
 
@@ -23,11 +27,14 @@ from .photos import Photo, latents_pool, on_disk, quick_copy
 KEEP_SECONDS = 30 * 60
 """A visit that is not used for so long is forgotten."""
 
+_PATIENCE = 60
+"""Seconds that an answer waits for the one before it; threads that wait are few."""
+
 KEPT_RESULTS = 8
 """How many visits' results stay in memory; those of other visits are made again when needed."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Visit:
     """One visitor's session.
 
@@ -38,7 +45,7 @@ class Visit:
         noted: what the browser shows, where it is not ``photo`` and ``result``.
         stop_sweep: the visitor's wish that a running sweep of curves should end.
         anatomy: the photo at one N opened up, by app.inside.anatomy.
-        lock: held while an answer is made, of which a visit has one at a time.
+        used: when it was last used, by ``time.monotonic``.
     """
 
     photo: Photo | None = None
@@ -50,15 +57,33 @@ class Visit:
     stop_sweep: bool = False
     anatomy: object | None = None
 
+    used: float = 0
+
     def __post_init__(self) -> None:
-        self.lock = threading.Lock()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Held while an answer is made, of which a visit has one at a time.
+
+        Raises:
+            ParameterError: when another one takes too long.
+        """
+        if not self._lock.acquire(timeout=_PATIENCE):
+            raise ParameterError("Your last move is still being worked on; please try again later.")
+        self.used = time.monotonic()
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def __deepcopy__(self, memo: object) -> Visit:
         """Gradio gives each page a copy of the first visit, which is empty."""
         return Visit()
 
     def forget(self) -> None:
-        """Frees everything; called when the visit has ended."""
+        """Frees everything."""
+        _with_photos.discard(self)
         for photo in (self.own, self.own_large):
             if photo is not None:
                 latents_pool.drop(photo.key)
@@ -69,6 +94,8 @@ class Visit:
     def bring(self, photo: Photo) -> None:
         """Takes the visitor's own photo in, in place of the one before."""
         self.forget()
+        _forgetting()
+        _with_photos.add(self)
         self.own = quick_copy(photo)
         self.own_large = photo if self.own is photo else on_disk(photo)
 
@@ -119,7 +146,7 @@ class Visit:
         Raises:
             ParameterError: when it is the visitor's own photo and was forgotten.
         """
-        with self.lock:
+        with self.alone():
             setting = self.noted
             if setting is None:
                 if self.photo is not None and self.result is not None:
@@ -139,6 +166,28 @@ class Visit:
         if shown is None or photo is not self.photo:
             return None
         return shown if (shown.levels, shown.choice) == (levels, photo.choice) else None
+
+
+_with_photos: set[Visit] = set()
+"""Visits with a photo of their own. Gradio forgets sessions, but does not tell of each."""
+
+
+def forget_unused() -> None:
+    """Forgets visits that have not been used for KEEP_SECONDS."""
+    for visit in list(_with_photos):
+        if time.monotonic() - visit.used > KEEP_SECONDS and visit._lock.acquire(blocking=False):
+            visit.forget()
+            visit._lock.release()
+
+
+@cache
+def _forgetting() -> None:
+    def go_on() -> None:
+        while True:
+            time.sleep(60)
+            forget_unused()
+
+    threading.Thread(target=go_on, name="forget-unused", daemon=True).start()
 
 
 class _RecentVisits:

@@ -103,7 +103,7 @@ def answer(
 
 
 def _answer(visit: Visit, wish: Wish, choice: Choice) -> Iterator[str]:
-    with visit.lock:
+    with visit.alone():
         yield from _parts(visit, wish, choice)
 
 
@@ -121,14 +121,14 @@ def _parts(visit: Visit, wish: Wish, choice: Choice) -> Iterator[str]:
             if isinstance(step, Result):
                 shown = step
                 visit.take(photo, step)
-            yield _told(visit, step, wish, note)
+            yield _told(visit, photo, step, wish, note)
     assert shown is not None
     visit.take(photo, shown)
     if not shown.judged and not _judged_ahead(visit, shown):
         judge(photo, shown)
-    yield _told(visit, shown, wish, note)
+    yield _told(visit, photo, shown, wish, note)
     for count in range(1, len(wish.peers) + 1):
-        yield _told(visit, shown, wish, note, wish.peers[:count])
+        yield _told(visit, photo, shown, wish, note, wish.peers[:count])
 
 
 def _failed(serial: int, message: str) -> str:
@@ -136,9 +136,9 @@ def _failed(serial: int, message: str) -> str:
     return json.dumps(told)
 
 
-def _told(visit: Visit, draft: Draft, wish: Wish, note: str, peers: tuple[str, ...] = ()) -> str:
-    photo = visit.photo
-    assert photo is not None
+def _told(
+    visit: Visit, photo: Photo, draft: Draft, wish: Wish, note: str, peers: tuple[str, ...] = ()
+) -> str:
     found = facts(photo, draft, _link, peers) | {
         "serial": wish.serial,
         "message": note,
@@ -153,7 +153,7 @@ def _told(visit: Visit, draft: Draft, wish: Wish, note: str, peers: tuple[str, .
 def _judged_ahead(visit: Visit, result: Result) -> bool:
     """Whether SSIMULACRA 2, a third of a small photo's time, is left to results made ahead.
 
-    It is where others wait.
+    Only while other visitors' events wait in the queue.
     """
     blocks = LocalContext.blocks.get(None)
     crowded = blocks is not None and len(blocks._queue) > 0
@@ -226,19 +226,20 @@ def bring(
         gr.Warning(str(error), title="This file cannot be used")
         yield _failed(_UNASKED, "")
         return
-    visit.bring(photo)
-    assert visit.own is not None
-    notices = list(photo.notices)
-    if visit.own is not photo:
-        height, width = visit.own.pixels.shape[:2]
-        notices.append(
-            f"Shown at {width} × {height} pixels so that answers come quickly; “Full size” below "
-            "the picture works on all of it."
-        )
-    tell(notices)
     wish = Wish.parse(wish_text)
     wish = Wish(OWN, wish.levels, False, wish.peers, None, _UNASKED)
-    yield from _answer(visit, wish, check_choice(model, coder, optimise))
+    with visit.alone():
+        visit.bring(photo)
+        assert visit.own is not None
+        notices = list(photo.notices)
+        if visit.own is not photo:
+            height, width = visit.own.pixels.shape[:2]
+            notices.append(
+                f"Shown at {width} × {height} pixels so that answers come quickly; “Full size” "
+                "below the picture works on all of it."
+            )
+        tell(notices)
+        yield from _parts(visit, wish, check_choice(model, coder, optimise))
 
 
 def _stem(path: str) -> str:

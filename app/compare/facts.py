@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from ..compress import SQUARED_ERROR, Draft, Result, peer_at_same_bytes
@@ -90,10 +91,16 @@ def original(photo: Photo, link: Link) -> str:
     """Where the photo itself is: an example's own file, or a lossless copy stored once."""
     if photo.bundled:
         return f"photos/{credit_of(photo.name).file}"
-    if photo.address is None:
+    if photo.address is None or _is_gone(photo.address):
         data, extension = lossless_bytes(photo.pixels)
         photo.address = link(data, f"{photo.name}.{extension}")
     return photo.address
+
+
+def _is_gone(address: str) -> bool:
+    """Whether the file was deleted because it was old."""
+    _, found, path = address.partition("file=")
+    return bool(found) and not Path(path).is_file()
 
 
 def peer_facts(peer: PeerResult, stem: str, link: Link) -> dict[str, Any]:

@@ -69,6 +69,8 @@ export class Compare {
   move(n) {
     this.leaveLesson(n);
     this.moving = true;
+    this.serial += 1; // answers to earlier wishes come too late
+    this.settled();
     const facts = this.ahead(n);
     if (facts) this.present(facts, true);
     else this.$("#n-size").textContent = "…";
@@ -92,17 +94,18 @@ export class Compare {
     return { photo, n: this.levels.value, large, peers, serial: this.serial, ...more };
   }
 
-  // Says so when an answer takes long.
-  expect() {
+  // No answer is waited for any more.
+  settled() {
     clearTimeout(this.slow);
     clearTimeout(this.slower);
-    this.slow = setTimeout(() => this.viewer.wait("Working …"), 700);
-    this.slower = setTimeout(() => this.viewer.wait(BUSY), 6000);
+    this.viewer.wait("");
   }
 
   ask(more) {
     this.serial += 1;
-    this.expect();
+    this.settled();
+    this.slow = setTimeout(() => this.viewer.wait("Working …"), 700);
+    this.slower = setTimeout(() => this.viewer.wait(BUSY), 6000);
     this.send(this.wish(more), "input");
   }
 
@@ -114,9 +117,7 @@ export class Compare {
 
   answered(facts) {
     if (facts.serial > 0 && facts.serial !== this.serial) return;
-    clearTimeout(this.slow);
-    clearTimeout(this.slower);
-    this.viewer.wait("");
+    this.settled();
     if (facts.message !== undefined) this.say(facts.message);
     if (facts.failed) return;
     const { folder } = this;
@@ -229,8 +230,12 @@ export class Compare {
     this.levels.set(n);
     this.chooseThumbnail();
     this.serial += 1; // answers to earlier wishes come too late
-    this.frames = this.folder ? (await framesIn(this.folder)).frames : {};
-    if (photo !== this.state.photo) return;
+    this.settled();
+    this.frames = {};
+    const { folder } = this;
+    const found = folder ? (await framesIn(folder)).frames : {};
+    if (photo !== this.state.photo || folder !== this.folder) return;
+    this.frames = found;
     this.viewer.reset();
     this.lesson = text ? n : undefined;
     this.$("#lesson").textContent = text;
@@ -271,6 +276,8 @@ export class Compare {
         this.present(this.facts);
       } else if (button.id === "large") {
         this.state.large = !this.state.large;
+        this.ownFolder = null; // until the answer says where
+        this.frames = {};
         button.setAttribute("aria-pressed", this.state.large);
         this.ask();
       } else if (button.id === "blind") this.blind.start();
@@ -281,9 +288,6 @@ export class Compare {
     });
     this.$("#target-value").addEventListener("keydown", (event) => {
       if (event.key === "Enter") this.target();
-    });
-    document.addEventListener("change", (event) => {
-      if (event.target.closest?.("#upload")) this.expect();
     });
     // Another tab needs to know what is shown here.
     for (const kind of ["pointerdown", "keydown"]) {

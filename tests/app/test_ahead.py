@@ -28,7 +28,7 @@ def pretend(photo, levels, place) -> None:
 def message(key: str) -> dict[str, object]:
     frames.own_place(key).mkdir(parents=True)
     np.zeros((8, 8, 3), np.uint8).tofile(frames.own_pixels(key))
-    return {"key": key, "name": key, "shape": [8, 8, 3], "address": "a.webp"}
+    return {"key": key, "name": key, "shape": [8, 8, 3]}
 
 
 def made(place) -> list[int]:

@@ -334,6 +334,15 @@ def test_pictures_travel_losslessly(pixels):
     assert pictures.lossless_bytes(long)[1] == "png"
 
 
+def test_files_for_visitors_are_deleted_when_they_are_old():
+    path = Path(pictures.cache_file(b"old", "old.webp"))
+    assert path.is_file()
+    pictures.delete_files(3600)
+    assert path.is_file()
+    pictures.delete_files(0)
+    assert not path.parent.exists()
+
+
 def test_verdict_says_each_number_with_its_meaning(pixels):
     photo = photos.Photo("leaves", pixels)
     draft, result = compress.compress_in_steps(photo, 120)

@@ -30,12 +30,22 @@ def four_cores(monkeypatch: pytest.MonkeyPatch):
     torch.set_num_threads(before)
 
 
-def test_an_answer_made_alone_has_all_cores_and_of_several_each_has_one(four_cores):
+def test_answers_share_the_cores(four_cores):
     with cores.at_work():
         assert (threads(), threads(spared=1)) == (4, 3)
         with cores.at_work():
-            assert (threads(), threads(spared=1)) == (1, 1)
+            assert (threads(), threads(spared=1)) == (2, 1)
+            with cores.at_work():
+                assert (threads(), threads(spared=1)) == (1, 1)
         assert threads() == 4
+
+
+def test_later_work_has_all_cores_again(four_cores):
+    with cores.at_work(), cores.at_work():
+        cores.take()
+    cores.give_back()
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(torch.get_num_threads).result() == 4
 
 
 def test_what_runs_beside_a_network_has_one_core(four_cores):

@@ -91,7 +91,7 @@ def test_listeners_pause_it(running: Filler, monkeypatch):
 
 
 def test_results_of_an_own_photo_are_made_and_forgotten(running: Filler, pixels):
-    photo = Photo("leaves", pixels, address="photo.webp")
+    photo = Photo("leaves", pixels)
     assert running.make(photo) and running.make(photo)
     place = frames.own_place(photo.key)
     for _ in range(1200):
@@ -99,10 +99,11 @@ def test_results_of_an_own_photo_are_made_and_forgotten(running: Filler, pixels)
         if made:
             break
         time.sleep(0.1)
-    assert made[0]["photo"] == "own" and made[0]["sides"]["original"]["url"] == "photo.webp"
+    assert made[0]["photo"] == "own"
     assert made[0]["ssimulacra2"] is None, "its sides are too short"
-    file = frames.folder() / made[0]["sides"]["restored"]["url"].removeprefix("frames/")
-    assert Image.open(file).size == pixels.shape[1::-1]
+    for side in ("original", "quantized", "restored"):
+        file = frames.folder() / made[0]["sides"][side]["url"].removeprefix("frames/")
+        assert Image.open(file).size == pixels.shape[1::-1]
     assert not frames.own_pixels(photo.key).exists()
     running.forget(photo)
     for _ in range(600):
@@ -115,15 +116,34 @@ def test_results_of_an_own_photo_are_made_and_forgotten(running: Filler, pixels)
 def test_it_is_started_again_where_it_has_ended(running: Filler, pixels):
     running.process.kill()
     running.process.wait()
-    assert running.make(Photo("leaves", pixels, address="photo.webp"))
-    assert running.process.poll() is None
+    photo = Photo("leaves", pixels)
+    assert running.make(photo)
+    first = running.process
+    first.kill()
+    first.wait()
+    other = Photo("roots", pixels)
+    assert running.make(other) and running.process is not first
+    assert running.make(photo), "it is begun again"
+    assert {photo.key, other.key} <= running._begun
+    running.process.kill()
+    running.process.wait()
+    running.forget(photo)
+    assert not frames.own_place(photo.key).exists()
 
 
 def test_what_it_made_of_own_photos_goes_with_the_server(running: Filler, pixels):
-    photo = Photo("leaves", pixels, address="photo.webp")
+    photo = Photo("leaves", pixels)
     running.make(photo)
     running.end()
     assert not frames.own_place(photo.key).exists()
+
+
+def test_of_too_many_photos_at_once_some_are_not_made_ahead(running: Filler, pixels, monkeypatch):
+    monkeypatch.setattr("app.filler.MAX_WAITING", 2)
+    with running.paused():
+        assert becomes(running.process.pid, "T")
+        begun = [running.make(Photo("leaves", pixels)) for _ in range(3)]
+    assert begun == [True, True, False]
 
 
 def test_nothing_is_made_where_it_was_not_started(pixels):

@@ -11,6 +11,7 @@ from app import session
 from app.choice import OWN, Setting
 from app.photos import Photo, on_disk
 from app.session import Visit
+from qann_core import ParameterError
 
 
 @pytest.fixture
@@ -63,3 +64,24 @@ def test_pixels_on_disk_cannot_be_changed(pixels):
     kept = on_disk(Photo("leaves", pixels)).pixels
     with pytest.raises(ValueError, match="read-only"):
         kept[0, 0, 0] = 1
+
+
+def test_a_visit_that_is_not_used_is_forgotten(pixels, monkeypatch):
+    visit = visit_with_own_photo(pixels[:64, :80].copy())
+    visit.present()
+    session.forget_unused()
+    assert visit.own is not None
+    monkeypatch.setattr(session, "KEEP_SECONDS", -1)
+    with visit.alone():
+        session.forget_unused()
+        assert visit.own is not None, "an answer is being made"
+    session.forget_unused()
+    assert visit.own is None and visit.result is None
+
+
+def test_an_answer_that_waits_too_long_says_so(monkeypatch):
+    monkeypatch.setattr(session, "_PATIENCE", 0.01)
+    visit = Visit()
+    with visit.alone(), pytest.raises(ParameterError, match="still being worked on"):
+        visit.present()
+    visit.present()
