@@ -1,5 +1,6 @@
 """Entry point of the demo: ``python app.py``, Gradio's reload, or a Hugging Face Space."""
 
+import atexit
 import os
 import signal
 import sys
@@ -20,6 +21,8 @@ give_freed_memory_back()
 demo = build()
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # visitors' photos are deleted at exit
+    # Visitors' files are deleted at the end, however it comes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    atexit.register(demo.close)
     filler.start()
     demo.launch(**launch_options())
