@@ -58,6 +58,7 @@ def page(url: str) -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         view = browser.new_page(viewport={"width": 1440, "height": 900})
         view.goto(url)
+        view.wait_for_function("window.qannAsk && window.qann?.compare")
         view.wait_for_function("[...document.images].every((image) => image.complete)")
         shot = OUT / "page.png"
         view.screenshot(path=shot)

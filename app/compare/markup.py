@@ -34,9 +34,11 @@ def viewer(name: str, left: dict[str, Any], right: dict[str, Any], split: float,
         f"{icon}</button>"
         for do, icon in _ICONS.items()
     )
+    # As viewer.js places them later, so that the page makes its point before scripts have come.
+    clips = {"left": f"0 {100 - split}% 0 0", "right": f"0 0 0 {split}%"}
     pictures = "".join(
         f'<img class="{place}" src="{escape(side["url"])}" draggable="false" '
-        f'alt="{escape(side["label"] + ": " + label)}">'
+        f'style="clip-path: inset({clips[place]})" alt="{escape(side["label"] + ": " + label)}">'
         for place, side in (("left", left), ("right", right))
     )
     tags = "".join(
@@ -46,8 +48,9 @@ def viewer(name: str, left: dict[str, Any], right: dict[str, Any], split: float,
     )
     return (
         f"<div class='viewer' id='{name}' data-split='{split}'><div class='pictures'>{pictures}"
-        "</div><div class='divider' role='slider' tabindex='0' aria-valuemin='0' "
-        f"aria-valuemax='100' aria-valuenow='{split:.0f}' aria-orientation='horizontal' "
+        f"</div><div class='divider' style='left: {split}%' role='slider' tabindex='0' "
+        f"aria-valuemin='0' aria-valuemax='100' aria-valuenow='{split:.0f}' "
+        "aria-orientation='horizontal' "
         "aria-label='Divider between the two pictures'><span class='grip' aria-hidden='true'>"
         f"◂▸</span></div>{tags}<div class='tools'>{tools}</div>"
         "<div class='waiting' role='status'></div></div>"

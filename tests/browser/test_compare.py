@@ -78,6 +78,18 @@ def test_the_opening_stands_in_the_page_itself(demo_url):
         assert picture.headers["content-type"] == "image/webp" and len(picture.read()) > 10_000
 
 
+def test_both_sides_are_seen_before_scripts_come(browser, demo_url):
+    page = browser.new_page()
+    page.route("**/qann/main.js", lambda route: route.abort())
+    page.goto(demo_url)
+    page.wait_for_function(f"{RIGHT}?.naturalWidth && {LEFT}.naturalWidth")
+    left, right = (f"getComputedStyle({image}).clipPath" for image in (LEFT, RIGHT))
+    split = page.evaluate("document.querySelector('#picture').dataset.split")
+    assert page.evaluate(right) == f"inset(0px 0px 0px {split}%)"
+    assert page.evaluate(left) == f"inset(0px {100 - float(split)}% 0px 0px)"
+    page.close()
+
+
 def test_a_link_to_the_page_has_a_card_of_its_own(demo_url):
     with urllib.request.urlopen(demo_url) as answer:
         html = answer.read().decode()
