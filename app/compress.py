@@ -138,10 +138,10 @@ def _steps(photo: Photo, levels: int) -> Iterator[Draft]:
     cores.take()
     restored = codec.decode(quantized)
     seconds = time.perf_counter() - started
+    cores.give_back()
     ssim_quantized = cores.beside().submit(ssim, pixels, plain)
-    cores.take(spared=1)
     psnr_restored = psnr(pixels, restored)
-    result = Result(
+    yield Result(
         **vars(draft),
         restored=restored,
         restored_file=lossless_bytes(restored),
@@ -153,8 +153,6 @@ def _steps(photo: Photo, levels: int) -> Iterator[Draft]:
         jpeg_bytes=bytes_at_psnr(peer_by_name("jpeg"), pixels, psnr_restored, photo.jpeg),
         decode_seconds=seconds,
     )
-    cores.give_back()
-    yield result
 
 
 def compress_photo(photo: Photo, levels: int) -> Result:
