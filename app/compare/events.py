@@ -249,6 +249,7 @@ def _stem(path: str) -> str:
 def note(visit: Visit, wish_text: str, model: str, coder: str, optimise: bool) -> None:
     """The browser says what it shows from static files, before another tab needs it."""
     wish = Wish.parse(wish_text)
+    visit.used = time.monotonic()
     visit.noted = Setting(wish.photo, wish.levels, wish.large, check_choice(model, coder, optimise))
 
 
@@ -275,6 +276,8 @@ def wire(tab: CompareTab) -> None:
     settings = [tab.visit, tab.wish, tab.model, tab.coder, tab.optimise]
     tab.wish.input(toasted(answer), settings, tab.answer, **options)
     tab.wish.submit(toasted(note), settings, None, api_visibility="private", queue=False)
+    # Does nothing, but has the client listen again: static/waiting.js.
+    tab.wish.click(lambda: None, api_visibility="private", concurrency_limit=None)
     chosen = [tab.model.input, tab.coder.input, tab.optimise.input]
     gr.on(
         chosen, toasted(change_choice), settings, [tab.answer, tab.coder, tab.optimise], **options

@@ -25,6 +25,7 @@ window.qannAsk = (wish, event) => {
   props.value = JSON.stringify(wish);
   if (event) trigger(event);
 };
+window.qannListen = () => trigger("click");
 """
 
 _ANSWER = "watch('value', () => { window.qannAnswer?.(JSON.parse(props.value)); });"

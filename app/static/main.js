@@ -6,7 +6,10 @@ import { patient } from "./waiting.js";
 
 window.qann = {};
 
-patient(() => window.qann.compare?.viewer.wait("Many visitors at once; your move is waiting."));
+patient(
+  () => window.qann.compare?.viewer.wait("Many visitors at once; your move is waiting."),
+  () => window.qannListen?.(),
+);
 acceptFiles();
 
 // Gradio's slider reports a release for the pointer only.

@@ -23,6 +23,11 @@ def bring(page, photo: Path) -> None:
     page.wait_for_selector("#picture[aria-busy]", state="detached")
 
 
+def type_levels(page, levels: int) -> None:
+    page.locator("#n-number").fill(str(levels))
+    page.locator("#n-number").press("Enter")
+
+
 def drop(page, selector: str, name: str, data: bytes, kind: str = "") -> None:
     """Drops a file on an element, as a browser tells it."""
     page.evaluate(
@@ -138,3 +143,37 @@ def test_double_clicks_do_no_harm(open_page, photo):
     page.wait_for_timeout(1500)
     assert page.evaluate(value) == kept, "no second sweep goes on"
     assert page.locator("[data-testid=toast-body]").count() == 0
+
+
+# Holds back the end of the stream of answers until ``letClose`` is called.
+_SLOW_END = """
+const plain = window.fetch.bind(window);
+window.fetch = async (input, init) => {
+  const answer = await plain(input, init);
+  if (!String(input?.url ?? input).includes("/queue/data")) return answer;
+  const slow = new TransformStream({ async transform(text, to) {
+    for (const message of text.split(/(?<=\\n\\n)/)) {
+      if (message.includes("close_stream")) await new Promise((done) => { window.letClose = done; });
+      to.enqueue(message);
+    }
+  }});
+  const body = answer.body.pipeThrough(new TextDecoderStream()).pipeThrough(slow);
+  return new Response(body.pipeThrough(new TextEncoderStream()), answer);
+};
+"""
+
+
+def test_a_move_made_as_the_last_answer_ends_is_answered(open_page):
+    page = open_page()
+    page.add_init_script(_SLOW_END)
+    page.reload()
+    page.wait_for_function("window.qannAsk && window.qann?.compare")
+    type_levels(page, 61)
+    page.wait_for_selector(f"{CARDS}[data-levels='61'][data-complete=true]")
+    page.wait_for_function("Boolean(window.letClose)")
+    with page.expect_response("**/queue/join**") as taken:
+        type_levels(page, 62)
+    assert taken.value.ok
+    page.wait_for_timeout(200)
+    page.evaluate("letClose()")
+    page.wait_for_selector(f"{CARDS}[data-levels='62'][data-complete=true]")
