@@ -7,8 +7,9 @@ import sys
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-# Cores may be shared: threads that wait for each other sleep, and only the networks use several.
+# Cores may be shared: threads that wait for each other soon sleep; only the networks use several.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Tensors lie in huge pages where Linux has them, so that getting memory for them costs little.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

@@ -126,11 +126,20 @@ class Work:
         for levels in coarse_to_fine():
             frame(photo, levels)
             write_index(place)
-            for other in own_places():
-                if other != place and sum(map(n_bytes, own_places())) > OWN_BYTES:
-                    self._own.pop(other.name.removeprefix(OWN), None)
-                    shutil.rmtree(other, ignore_errors=True)
+            self._make_room(place)
             yield
+
+    def _make_room(self, newest: Path) -> None:
+        """Deletes results of other photos, those that were made first, where there are too many."""
+        sizes = {place: n_bytes(place) for place in own_places()}
+        total = sum(sizes.values())
+        for place, size in sizes.items():
+            if total <= OWN_BYTES:
+                return
+            if place != newest:
+                self._own.pop(place.name.removeprefix(OWN), None)
+                shutil.rmtree(place, ignore_errors=True)
+                total -= size
 
 
 def _photo(message: Message) -> Photo:

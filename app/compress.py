@@ -11,6 +11,7 @@ import numpy as np
 from qann_core import QannError
 from qann_core.evaluation.peers import peer_by_name
 from qann_core.metrics import bits_per_pixel, psnr, ssim, ssimulacra2
+from qann_core.quantization import QuantizedLatents
 
 from . import cores
 from .choice import Choice, codec_of, pack, slider_range
@@ -34,6 +35,7 @@ class Draft:
         quantized_file: the same as a lossless file, and that file's extension.
         encode_seconds: quantization and packing, and the encoder's network where it ran; None where
             the processor was busy with other things.
+        links: where browsers find its files, by their names; filled as they are stored.
     """
 
     levels: int
@@ -43,6 +45,7 @@ class Draft:
     quantized: np.ndarray
     quantized_file: tuple[bytes, str]
     encode_seconds: float | None
+    links: dict[str, str] = field(default_factory=dict, kw_only=True)
 
     @property
     def bits_per_pixel(self) -> float:
@@ -97,21 +100,21 @@ class Result(Draft):
 
 
 def compress_in_steps(photo: Photo, levels: int) -> Iterator[Draft]:
-    """The photo at N = ``levels``, by what was chosen: a ``Draft``, then the ``Result``.
+    """The photo at N = ``levels``, by what was chosen: a ``Draft``, then the ``Result``."""
+    with cores.begun(photo.pixels.size // 3):
+        draft, quantized = cores.run(0, lambda: _draft(photo, levels))
+        yield draft
+        result = cores.run(1, lambda: _result(photo, draft, quantized))
+    yield result
 
-    The file and the quantized picture are made side by side; then the networks that restore have
-    all cores.
-    """
-    with cores.at_work():
-        yield from _steps(photo, levels)
 
-
-def _steps(photo: Photo, levels: int) -> Iterator[Draft]:
-    choice, pixels = photo.choice, photo.pixels
+def _draft(photo: Photo, levels: int) -> tuple[Draft, QuantizedLatents]:
+    """The file and the quantized picture, made side by side."""
+    choice = photo.choice
     started = time.perf_counter()
     cores.take()
-    codec, latents = codec_of(choice.model), photo.latents(choice.model)
-    quantized = codec.quantize(latents, levels, choice.effort)
+    codec = codec_of(choice.model)
+    quantized = codec.quantize(photo.latents(choice.model), levels, choice.effort)
     before_packing = time.perf_counter() - started
 
     def packed() -> tuple[bytes, float]:
@@ -121,7 +124,6 @@ def _steps(photo: Photo, levels: int) -> Iterator[Draft]:
     packing = cores.beside().submit(packed)
     cores.take(spared=1)
     plain = codec.decode(quantized, restore=False)
-    cores.give_back()
     quantized_file = lossless_bytes(plain)
     data, seconds = packing.result()
     draft = Draft(
@@ -133,23 +135,28 @@ def _steps(photo: Photo, levels: int) -> Iterator[Draft]:
         quantized_file=quantized_file,
         encode_seconds=before_packing + seconds,
     )
-    yield draft
+    return draft, quantized
+
+
+def _result(photo: Photo, draft: Draft, quantized: QuantizedLatents) -> Result:
+    """The restored picture, for which the networks have all cores, and the measures."""
+    pixels, plain = photo.pixels, draft.quantized
     started = time.perf_counter()
     cores.take()
-    restored = codec.decode(quantized)
+    restored = codec_of(draft.choice.model).decode(quantized)
     seconds = time.perf_counter() - started
-    cores.give_back()
     ssim_quantized = cores.beside().submit(ssim, pixels, plain)
+    restored_file = cores.beside().submit(lossless_bytes, restored)
     psnr_restored = psnr(pixels, restored)
-    yield Result(
+    return Result(
         **vars(draft),
         restored=restored,
-        restored_file=lossless_bytes(restored),
         psnr_quantized=psnr(pixels, plain),
         psnr_restored=psnr_restored,
         spot=closer_look(pixels, plain, restored),
         ssim_restored=ssim(pixels, restored),
         ssim_quantized=ssim_quantized.result(),
+        restored_file=restored_file.result(),
         jpeg_bytes=bytes_at_psnr(peer_by_name("jpeg"), pixels, psnr_restored, photo.jpeg),
         decode_seconds=seconds,
     )
@@ -164,15 +171,17 @@ def compress_photo(photo: Photo, levels: int) -> Result:
 
 def judge(photo: Photo, result: Result) -> None:
     """Measures SSIMULACRA 2 of both pictures, which takes too long for a first answer."""
+    cores.run(2, lambda: _judge(photo, result))
+
+
+def _judge(photo: Photo, result: Result) -> None:
     result.judged = True
-    with cores.at_work():
-        cores.take()
-        try:
-            result.ssimulacra2_quantized = ssimulacra2(photo.pixels, result.quantized)
-            result.ssimulacra2_restored = ssimulacra2(photo.pixels, result.restored)
-        except QannError:  # the picture is too small for it
-            result.ssimulacra2_quantized = result.ssimulacra2_restored = None
-        cores.give_back()
+    cores.take()
+    try:
+        result.ssimulacra2_quantized = ssimulacra2(photo.pixels, result.quantized)
+        result.ssimulacra2_restored = ssimulacra2(photo.pixels, result.restored)
+    except QannError:  # the picture is too small for it
+        result.ssimulacra2_quantized = result.ssimulacra2_restored = None
 
 
 def peer_at_same_bytes(photo: Photo, result: Result, name: str) -> PeerResult:

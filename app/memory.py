@@ -14,18 +14,25 @@ import platform
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Parameters of mallopt(3)."""
 
-_LARGE_BYTES = 8 * 1024 * 1024
+_LARGE_BYTES = 16 * 1024 * 1024
 """Blocks from here on are taken from the system one by one, and given back when they are freed."""
 
-_KEPT_BYTES = 64 * 1024 * 1024
-"""What the heap may keep at its end."""
+_KEPT_BYTES = 256 * 1024 * 1024
+"""What the heap may keep at its end until ``trim``."""
+
+
+_glibc = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
 def give_freed_memory_back() -> None:
     """To be called before other threads start. Without glibc it does nothing."""
-    if platform.libc_ver()[0] != "glibc":
-        return
-    mallopt = ctypes.CDLL(None).mallopt
-    mallopt(_M_ARENA_MAX, 1)
-    mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-    mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+    if _glibc is not None:
+        _glibc.mallopt(_M_ARENA_MAX, 1)
+        _glibc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        _glibc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
+def trim() -> None:
+    """Gives back what is free now: for when there is nothing to do."""
+    if _glibc is not None:
+        _glibc.malloc_trim(0)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from gradio.context import LocalContext
 
 from qann_core import ParameterError, QannError
 
@@ -44,6 +43,9 @@ from .facts import PEERS, facts
 if TYPE_CHECKING:
     from .layout import CompareTab
 
+
+BEGUN = 30
+"""How many answers are begun at a time; each has a thread, of which Gradio has 40."""
 
 _UNASKED = 0
 """Serial of answers that the browser did not ask for with a wish, and takes in any case."""
@@ -153,11 +155,9 @@ def _told(
 def _judged_ahead(visit: Visit, result: Result) -> bool:
     """Whether SSIMULACRA 2, a third of a small photo's time, is left to results made ahead.
 
-    Only while other visitors' events wait in the queue.
+    Only while other work waits.
     """
-    blocks = LocalContext.blocks.get(None)
-    crowded = blocks is not None and len(blocks._queue) > 0
-    return crowded and result.levels in stops() and bool(_made_ahead(visit, visit.photo))
+    return cores.crowded() and result.levels in stops() and bool(_made_ahead(visit, visit.photo))
 
 
 def _made_ahead(visit: Visit, photo: Photo | None) -> str | None:
@@ -219,27 +219,32 @@ def bring(
     if visit.incoming is None:  # an event before this one has done it
         yield gr.skip()
         return
-    (path, name), visit.incoming = visit.incoming, None
-    try:
-        photo = read_photo(path, name, PAGE_MEGAPIXELS)
-    except QannError as error:
-        gr.Warning(str(error), title="This file cannot be used")
-        yield _failed(_UNASKED, "")
-        return
+    incoming, visit.incoming = visit.incoming, None
     wish = Wish.parse(wish_text)
     wish = Wish(OWN, wish.levels, False, wish.peers, None, _UNASKED)
     with visit.alone():
-        visit.bring(photo)
-        assert visit.own is not None
-        notices = list(photo.notices)
-        if visit.own is not photo:
-            height, width = visit.own.pixels.shape[:2]
-            notices.append(
-                f"Shown at {width} × {height} pixels so that answers come quickly; “Full size” "
-                "below the picture works on all of it."
-            )
-        tell(notices)
+        try:
+            tell(cores.run(0, lambda: _take_in(visit, *incoming)))
+        except QannError as error:
+            gr.Warning(str(error), title="This file cannot be used")
+            yield _failed(_UNASKED, "")
+            return
         yield from _parts(visit, wish, check_choice(model, coder, optimise))
+
+
+def _take_in(visit: Visit, path: str, name: str) -> list[str]:
+    """Reads the visitor's photo; what was changed on the way in."""
+    photo = read_photo(path, name, PAGE_MEGAPIXELS)
+    visit.bring(photo)
+    assert visit.own is not None
+    if visit.own is photo:
+        return list(photo.notices)
+    height, width = visit.own.pixels.shape[:2]
+    return [
+        *photo.notices,
+        f"Shown at {width} × {height} pixels so that answers come quickly; “Full size” below the "
+        "picture works on all of it.",
+    ]
 
 
 def _stem(path: str) -> str:
@@ -263,13 +268,13 @@ def move(visit: Visit, levels: int) -> Iterator[str]:
 def wire(tab: CompareTab) -> None:
     """Connects the tab's events.
 
-    As many answers are made at a time as there are cores. Of a visitor's moves made meanwhile only
-    the last is done. No event of the page is an endpoint: those are in ``app.api``.
+    Of many answers that are begun ``cores`` makes the first parts first. Of a visitor's moves made
+    meanwhile only the last is done. No event of the page is an endpoint: those are in ``app.api``.
     """
     options: dict[str, Any] = {
         "api_visibility": "private",
         "concurrency_id": "compare",
-        "concurrency_limit": cores.count(),
+        "concurrency_limit": BEGUN,
         "show_progress": "hidden",
         "trigger_mode": "always_last",
     }

@@ -38,9 +38,15 @@ def facts(photo: Photo, draft: Draft, link: Link, peers: Iterable[str] = ()) -> 
 
     Args:
         draft: a ``Draft``, of which less is known, or a ``Result``.
-        link: stores the files.
+        link: stores the files, each once: addresses are kept in ``draft.links``.
         peers: other codecs whose files of the same bytes are wanted.
     """
+
+    def linked(data: bytes, name: str) -> str:
+        if name not in draft.links or _is_gone(draft.links[name]):
+            draft.links[name] = link(data, name)
+        return draft.links[name]
+
     height, width = draft.quantized.shape[:2]
     stem = f"{photo.name}-N{draft.levels}"
     n_bytes = len(draft.data)
@@ -57,22 +63,22 @@ def facts(photo: Photo, draft: Draft, link: Link, peers: Iterable[str] = ()) -> 
         "model": draft.choice.model,
         "coder": draft.choice.coder,
         "effort": draft.choice.effort,
-        "qann": link(draft.data, f"{stem}.qann"),
+        "qann": linked(draft.data, f"{stem}.qann"),
         "cards": cards.verdict(photo, draft),
         "complete": isinstance(draft, Result),
     }
     data, extension = draft.quantized_file
     sides: dict[str, dict[str, Any]] = {
         "original": {"url": original(photo, link), "note": f"{size_text(photo.pixels.nbytes)} raw"},
-        "quantized": {"url": link(data, f"{stem}-quantized.{extension}")},
+        "quantized": {"url": linked(data, f"{stem}-quantized.{extension}")},
     }
     if isinstance(draft, Result):
         data, extension = draft.restored_file
-        sides["restored"] = {"url": link(data, f"{stem}-restored.{extension}")}
+        sides["restored"] = {"url": linked(data, f"{stem}-restored.{extension}")}
         sides["quantized"]["note"] = f"{decibels(draft.psnr_quantized)} · {size_text(n_bytes)}"
         sides["restored"]["note"] = f"{decibels(draft.psnr_restored)} · {size_text(n_bytes)}"
         for name in peers:
-            sides[name] = peer_facts(peer_at_same_bytes(photo, draft, name), stem, link)
+            sides[name] = peer_facts(peer_at_same_bytes(photo, draft, name), stem, linked)
         rows, columns = draft.spot
         found["spot"] = [rows.start, rows.stop, columns.start, columns.stop]
         found["psnr"] = finite(draft.psnr_restored)

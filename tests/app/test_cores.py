@@ -31,17 +31,17 @@ def four_cores(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_answers_share_the_cores(four_cores):
-    with cores.at_work():
+    with cores.at_work(0):
         assert (threads(), threads(spared=1)) == (4, 3)
-        with cores.at_work():
+        with cores.at_work(0):
             assert (threads(), threads(spared=1)) == (2, 1)
-            with cores.at_work():
+            with cores.at_work(0):
                 assert (threads(), threads(spared=1)) == (1, 1)
         assert threads() == 4
 
 
 def test_later_work_has_all_cores_again(four_cores):
-    with cores.at_work(), cores.at_work():
+    with cores.at_work(0), cores.at_work(0):
         cores.take()
     cores.give_back()
     with ThreadPoolExecutor(1) as executor:
@@ -60,7 +60,7 @@ def test_what_runs_beside_a_network_has_one_core(four_cores):
 
 
 def test_a_failed_answer_gives_its_cores_back(four_cores):
-    with pytest.raises(ValueError, match="failed"), cores.at_work():
+    with pytest.raises(ValueError, match="failed"), cores.at_work(0):
         raise ValueError("failed")
-    with cores.at_work():
+    with cores.at_work(0):
         assert threads() == 4

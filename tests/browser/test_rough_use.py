@@ -153,7 +153,7 @@ window.fetch = async (input, init) => {
   if (!String(input?.url ?? input).includes("/queue/data")) return answer;
   const slow = new TransformStream({ async transform(text, to) {
     for (const message of text.split(/(?<=\\n\\n)/)) {
-      if (message.includes("close_stream")) await new Promise((done) => { window.letClose = done; });
+      if (message.includes("close_stream")) await new Promise((go) => { window.letClose = go; });
       to.enqueue(message);
     }
   }});
