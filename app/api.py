@@ -10,7 +10,7 @@ import gradio as gr
 from qann_core import ParameterError
 from qann_core.bitstream import read_header
 from qann_core.common.limits import MAX_LEVELS, MIN_LEVELS
-from qann_core.metrics import bits_per_pixel
+from qann_core.metrics import bits_per_pixel, ssim
 
 from .choice import DEFAULT_CODER, DEFAULT_MODEL, Choice, check_choice, model_names
 from .compress import Result, compress_photo, peer_at_same_bytes
@@ -168,8 +168,8 @@ def _measures(photo: Photo, result: Result) -> dict[str, Any]:
         "notices": list(photo.notices),
         "psnr_quantized": result.psnr_quantized,
         "psnr_restored": result.psnr_restored,
-        "ssim_quantized": result.ssim_quantized,
-        "ssim_restored": result.ssim_restored,
+        "ssim_quantized": ssim(photo.pixels, result.quantized),
+        "ssim_restored": ssim(photo.pixels, result.restored),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,11 +66,12 @@ class Result(Draft):
     Attributes:
         restored: uint8 (H, W, 3), decoded with the restoration network.
         restored_file: the same as a lossless file, and that file's extension.
-        psnr_*, ssim_*: against the original.
+        psnr_*: against the original.
         jpeg_bytes: length of a JPEG file with the restored picture's PSNR; None if out of reach.
         spot: rows and columns of the small box where restoration helps most.
         decode_seconds: the restoration network and the decoder.
-        ssimulacra2_*: against the original; None before ``judge``, and of pictures too small.
+        ssim_*, ssimulacra2_*: against the original; None before ``judge``, and SSIMULACRA 2 of
+            pictures too small for it.
         judged: whether ``judge`` has measured it.
         peers: other codecs' files of at most as many bytes, filled as they are asked for.
     """
@@ -77,12 +79,12 @@ class Result(Draft):
     restored: np.ndarray
     psnr_quantized: float
     psnr_restored: float
-    ssim_quantized: float
-    ssim_restored: float
     jpeg_bytes: float | None
     restored_file: tuple[bytes, str]
     spot: tuple[slice, slice]
     decode_seconds: float
+    ssim_quantized: float | None = None
+    ssim_restored: float | None = None
     ssimulacra2_quantized: float | None = None
     ssimulacra2_restored: float | None = None
     judged: bool = False
@@ -102,38 +104,33 @@ class Result(Draft):
 def compress_in_steps(photo: Photo, levels: int) -> Iterator[Draft]:
     """The photo at N = ``levels``, by what was chosen: a ``Draft``, then the ``Result``."""
     with cores.begun(photo.pixels.size // 3):
-        draft, quantized = cores.run(0, lambda: _draft(photo, levels))
+        draft, quantized = cores.run(lambda: _draft(photo, levels))
         yield draft
-        result = cores.run(1, lambda: _result(photo, draft, quantized))
+        result = cores.run(lambda: _result(photo, draft, quantized))
     yield result
 
 
 def _draft(photo: Photo, levels: int) -> tuple[Draft, QuantizedLatents]:
-    """The file and the quantized picture, made side by side."""
+    """The file and the quantized picture."""
     choice = photo.choice
     started = time.perf_counter()
     cores.take()
     codec = codec_of(choice.model)
     quantized = codec.quantize(photo.latents(choice.model), levels, choice.effort)
-    before_packing = time.perf_counter() - started
-
-    def packed() -> tuple[bytes, float]:
-        started = time.perf_counter()
-        return pack(quantized, choice), time.perf_counter() - started
-
-    packing = cores.beside().submit(packed)
-    cores.take(spared=1)
+    quantize_seconds = time.perf_counter() - started
     plain = codec.decode(quantized, restore=False)
-    quantized_file = lossless_bytes(plain)
-    data, seconds = packing.result()
+    quantized_file = cores.beside().submit(lossless_bytes, plain)
+    started = time.perf_counter()
+    data = pack(quantized, choice)
+    pack_seconds = time.perf_counter() - started
     draft = Draft(
         levels=quantized.levels,
         step=quantized.step,
         choice=choice,
         data=data,
         quantized=plain,
-        quantized_file=quantized_file,
-        encode_seconds=before_packing + seconds,
+        quantized_file=quantized_file.result(),
+        encode_seconds=quantize_seconds + pack_seconds,
     )
     return draft, quantized
 
@@ -145,7 +142,6 @@ def _result(photo: Photo, draft: Draft, quantized: QuantizedLatents) -> Result:
     cores.take()
     restored = codec_of(draft.choice.model).decode(quantized)
     seconds = time.perf_counter() - started
-    ssim_quantized = cores.beside().submit(ssim, pixels, plain)
     restored_file = cores.beside().submit(lossless_bytes, restored)
     psnr_restored = psnr(pixels, restored)
     return Result(
@@ -154,8 +150,6 @@ def _result(photo: Photo, draft: Draft, quantized: QuantizedLatents) -> Result:
         psnr_quantized=psnr(pixels, plain),
         psnr_restored=psnr_restored,
         spot=closer_look(pixels, plain, restored),
-        ssim_restored=ssim(pixels, restored),
-        ssim_quantized=ssim_quantized.result(),
         restored_file=restored_file.result(),
         jpeg_bytes=bytes_at_psnr(peer_by_name("jpeg"), pixels, psnr_restored, photo.jpeg),
         decode_seconds=seconds,
@@ -170,18 +164,19 @@ def compress_photo(photo: Photo, levels: int) -> Result:
 
 
 def judge(photo: Photo, result: Result) -> None:
-    """Measures SSIMULACRA 2 of both pictures, which takes too long for a first answer."""
-    cores.run(2, lambda: _judge(photo, result))
+    """Measures SSIM and SSIMULACRA 2, which take too long for a first answer."""
+    cores.run(lambda: _judge(photo.pixels, result))
 
 
-def _judge(photo: Photo, result: Result) -> None:
-    result.judged = True
+def _judge(pixels: np.ndarray, result: Result) -> None:
     cores.take()
-    try:
-        result.ssimulacra2_quantized = ssimulacra2(photo.pixels, result.quantized)
-        result.ssimulacra2_restored = ssimulacra2(photo.pixels, result.restored)
-    except QannError:  # the picture is too small for it
-        result.ssimulacra2_quantized = result.ssimulacra2_restored = None
+    ssim_quantized = cores.beside().submit(ssim, pixels, result.quantized)
+    result.ssim_restored = ssim(pixels, result.restored)
+    result.ssim_quantized = ssim_quantized.result()
+    with suppress(QannError):  # the picture is too small for it
+        result.ssimulacra2_quantized = ssimulacra2(pixels, result.quantized)
+        result.ssimulacra2_restored = ssimulacra2(pixels, result.restored)
+    result.judged = True
 
 
 def peer_at_same_bytes(photo: Photo, result: Result, name: str) -> PeerResult:

@@ -7,44 +7,49 @@ as many threads of this module's own: PyTorch keeps memory for each thread that 
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
-from .memory import trim
-
 _Made = TypeVar("_Made")
-
-LATER_SECONDS = 1
-"""A first part of an answer goes before second parts that have waited for less, and so on."""
 
 ROOM_PIXELS = 6_000_000
 """How large all photos may be together whose answers have been begun: about 100 MB."""
 
-REST_SECONDS = 2
-"""After so long without work, free memory is given back."""
-
 _count = torch.get_num_threads()
+_asked = 0
 _changed = threading.Condition()
-_waiting: list[tuple[float, int, Callable[[], Any], Future[Any]]] = []
-_arrivals = itertools.count()
-_at_work = 0
 _outside: deque[object] = deque()
 _pixels_begun = 0
 
 
+def run(make: Callable[[], _Made]) -> _Made:
+    """What ``make`` returns or raises, once there is a core for it, in the order of calls.
+
+    Each part of an answer is a call of its own, so that in a crowd nobody waits for a first picture
+    until all earlier answers are complete.
+    """
+    _count_asked(1)
+    try:
+        return _answers().submit(make).result()
+    finally:
+        _count_asked(-1)
+
+
+def take() -> None:
+    """This thread's next networks run on this answer's share of the cores."""
+    _use(max(1, _count // max(1, _asked)))
+
+
 def crowded() -> bool:
     """Whether answers wait for a core or for memory."""
-    return bool(_waiting or _outside)
+    return _asked > _count or bool(_outside)
 
 
 @contextmanager
@@ -71,26 +76,6 @@ def begun(pixels: int) -> Iterator[None]:
             _changed.notify_all()
 
 
-def run(part: int, make: Callable[[], _Made]) -> _Made:
-    """What ``make`` returns or raises, once there was a core for it.
-
-    Early parts of answers go first, so that in a crowd nobody waits for a first picture until all
-    earlier answers are complete.
-    """
-    _start()
-    made: Future[_Made] = Future()
-    with _changed:
-        place = time.monotonic() + LATER_SECONDS * part, next(_arrivals)
-        heapq.heappush(_waiting, (*place, make, made))
-        _changed.notify_all()
-    return made.result()
-
-
-def take(spared: int = 0) -> None:
-    """This thread's next networks run on this answer's share of the cores, but for ``spared``."""
-    _use(max(1, _count // max(1, _at_work) - spared))
-
-
 @cache
 def beside() -> ThreadPoolExecutor:
     """For what runs on one core beside a network."""
@@ -98,33 +83,16 @@ def beside() -> ThreadPoolExecutor:
 
 
 @cache
-def _start() -> None:
-    for _ in range(_count):
-        threading.Thread(target=_work, name="answers", daemon=True).start()
+def _answers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_count, "answers")
 
 
-def _work() -> None:
-    while True:
-        _next()
-
-
-def _next() -> None:
-    """The next part of an answer; afterwards new threads may use all cores again."""
-    global _at_work
+def _count_asked(change: int) -> None:
+    global _asked
     with _changed:
-        if not _changed.wait_for(lambda: _waiting, REST_SECONDS):
-            trim()
-            _changed.wait_for(lambda: _waiting)
-        *_, make, made = heapq.heappop(_waiting)
-        _at_work += 1
-    try:
-        made.set_result(make())
-    except BaseException as error:
-        made.set_exception(error)
-    finally:
-        _use(_count)
-        with _changed:
-            _at_work -= 1
+        _asked += change
+    if not _asked:
+        _use(_count)  # what PyTorch does elsewhere may use all cores
 
 
 def _use(threads: int) -> None:

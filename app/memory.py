@@ -33,6 +33,6 @@ def give_freed_memory_back() -> None:
 
 
 def trim() -> None:
-    """Gives back what is free now: for when there is nothing to do."""
+    """Gives back what is free now: to be called now and then."""
     if _glibc is not None:
         _glibc.malloc_trim(0)

@@ -22,6 +22,7 @@ from .choice import OPENING, OWN, Setting, within
 from .compress import Result, compress_photo
 from .examples import credits, example_photo
 from .filler import filler
+from .memory import trim
 from .photos import Photo, latents_pool, on_disk, quick_copy
 
 KEEP_SECONDS = 30 * 60
@@ -186,8 +187,9 @@ def _forgetting() -> None:
         while True:
             time.sleep(60)
             forget_unused()
+            trim()
 
-    threading.Thread(target=go_on, name="forget-unused", daemon=True).start()
+    threading.Thread(target=go_on, name="each-minute", daemon=True).start()
 
 
 class _RecentVisits:

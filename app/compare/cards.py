@@ -58,7 +58,7 @@ def _psnr(result: Result | None) -> str:
 
 
 def _ssim(result: Result | None) -> str:
-    if result is None:
+    if result is None or result.ssim_restored is None:
         return _pair("SSIM", "…", "…", "ssim")
     return _pair("SSIM", f"{result.ssim_quantized:.4f}", f"{result.ssim_restored:.4f}", "ssim")
 

@@ -153,7 +153,7 @@ def _told(
 
 
 def _judged_ahead(visit: Visit, result: Result) -> bool:
-    """Whether SSIMULACRA 2, a third of a small photo's time, is left to results made ahead.
+    """Whether SSIM and SSIMULACRA 2, a third of the time, are left to results made ahead.
 
     Only while other work waits.
     """
@@ -224,7 +224,7 @@ def bring(
     wish = Wish(OWN, wish.levels, False, wish.peers, None, _UNASKED)
     with visit.alone():
         try:
-            tell(cores.run(0, lambda: _take_in(visit, *incoming)))
+            tell(cores.run(lambda: _take_in(visit, *incoming)))
         except QannError as error:
             gr.Warning(str(error), title="This file cannot be used")
             yield _failed(_UNASKED, "")
@@ -268,7 +268,7 @@ def move(visit: Visit, levels: int) -> Iterator[str]:
 def wire(tab: CompareTab) -> None:
     """Connects the tab's events.
 
-    Of many answers that are begun ``cores`` makes the first parts first. Of a visitor's moves made
+    Many answers are begun at a time, and ``cores`` makes part by part. Of a visitor's moves made
     meanwhile only the last is done. No event of the page is an endpoint: those are in ``app.api``.
     """
     options: dict[str, Any] = {
