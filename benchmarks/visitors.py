@@ -146,9 +146,10 @@ def main() -> None:
         if status.exists():
             fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
             ticks = status.with_name("stat").read_text().rsplit(")", 1)[1].split()[11:13]
+            seconds = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
             print(f"server: {int(fields['VmRSS'].split()[0]) / 1024:.0f} MB, at most "
-                  f"{int(fields['VmHWM'].split()[0]) / 1024:.0f} MB, "
-                  f"{sum(map(int, ticks)) / os.sysconf('SC_CLK_TCK'):.0f} s of processor time")  # fmt: skip
+                  f"{int(fields['VmHWM'].split()[0]) / 1024:.0f} MB, {seconds:.0f} s of processor "
+                  "time since its start")  # fmt: skip
 
 
 if __name__ == "__main__":
