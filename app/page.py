@@ -70,8 +70,8 @@ def theme() -> gr.Theme:
 def build() -> gr.Blocks:
     """The whole page.
 
-    Files made for visitors are deleted after an hour. At most 64 events wait. As many answers of
-    the tab Compare are made at a time as there are cores, and one sweep of curves.
+    Files made for visitors are deleted after an hour. At most 64 events wait. Answers of the tab
+    Compare share the cores (``cores``); one sweep of curves is made at a time.
     """
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=False
@@ -109,6 +109,8 @@ def launch_options() -> dict[str, Any]:
             "routes": _static_routes(),
             "middleware": [Middleware(PreviewCard, TITLE, DESCRIPTION)],
         },
+        # Threads for events alone: files are served by others, whatever waits.
+        "max_threads": 2 * events.BEGUN,
         "max_file_size": "30mb",
         "mcp_server": True,
         "footer_links": ["api", "settings"],

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 BEGUN = 30
-"""How many answers are begun at a time; each has a thread, of which Gradio has 40."""
+"""How many answers are begun at a time; each waits in a thread of its own."""
 
 _UNASKED = 0
 """Serial of answers that the browser did not ask for with a wish, and takes in any case."""
