@@ -70,8 +70,10 @@ def coarse_to_fine() -> Iterator[int]:
 
 
 def n_bytes(place: Path) -> int:
-    """What a folder holds."""
-    return sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+    """What a folder holds; nothing where it has just been deleted."""
+    with suppress(FileNotFoundError):
+        return sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+    return 0
 
 
 class Work:

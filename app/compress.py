@@ -136,7 +136,7 @@ def _draft(photo: Photo, levels: int) -> tuple[Draft, QuantizedLatents]:
 
 
 def _result(photo: Photo, draft: Draft, quantized: QuantizedLatents) -> Result:
-    """The restored picture, for which the networks have all cores, and the measures."""
+    """The restored picture and its measures."""
     pixels, plain = photo.pixels, draft.quantized
     started = time.perf_counter()
     cores.take()
@@ -182,12 +182,13 @@ def _judge(pixels: np.ndarray, result: Result) -> None:
 def peer_at_same_bytes(photo: Photo, result: Result, name: str) -> PeerResult:
     """What another codec makes of the photo in at most the result's bytes; searched once."""
     if name not in result.peers:
-        result.peers[name] = peer_at_bytes(photo, len(result.data), name)
+        result.peers[name] = cores.run(lambda: peer_at_bytes(photo, len(result.data), name))
     return result.peers[name]
 
 
 def peer_at_bytes(photo: Photo, n_bytes: int, name: str) -> PeerResult:
     """What another codec, or the model SQUARED_ERROR, makes of the photo in at most so many."""
+    cores.take()
     if name == SQUARED_ERROR:
         return _squared_error(photo, n_bytes)
     return at_bytes(peer_by_name(name), photo.pixels, n_bytes)
@@ -207,6 +208,7 @@ def levels_at_bytes(photo: Photo, n_bytes: float, choice: Choice) -> tuple[int, 
 
     Bisection: file lengths grow with N but for some bytes. Where none is so small, the smallest.
     """
+    cores.take()
     codec, latents = codec_of(choice.model), photo.latents(choice.model)
     low, high = slider_range(choice.model)
 

@@ -7,6 +7,7 @@ as many threads of this module's own: PyTorch keeps memory for each thread that 
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,10 +18,15 @@ from typing import TypeVar
 
 import torch
 
+from qann_core import ParameterError
+
 _Made = TypeVar("_Made")
 
 ROOM_PIXELS = 6_000_000
-"""How large all photos may be together whose answers have been begun: about 100 MB."""
+"""How large all photos may be together between the parts of their answers: about 100 MB."""
+
+PATIENCE_SECONDS = 240
+"""How long an answer waits for those before it."""
 
 _count = torch.get_num_threads()
 _asked = 0
@@ -32,8 +38,9 @@ _pixels_begun = 0
 def run(make: Callable[[], _Made]) -> _Made:
     """What ``make`` returns or raises, once there is a core for it, in the order of calls.
 
-    Each part of an answer is a call of its own, so that in a crowd nobody waits for a first picture
-    until all earlier answers are complete.
+    ``make`` may not call this function: all cores could wait for each other. Each part of an answer
+    is a call of its own, so that in a crowd nobody waits for a first picture until all earlier
+    answers are complete.
     """
     _count_asked(1)
     try:
@@ -54,20 +61,28 @@ def crowded() -> bool:
 
 @contextmanager
 def begun(pixels: int) -> Iterator[None]:
-    """An answer of several parts is made meanwhile; waits until there is memory for it."""
+    """The parts of an answer are made meanwhile; waits until there is memory for it.
+
+    Raises:
+        ParameterError: when that takes too long.
+    """
     global _pixels_begun
     place = object()
     with _changed:
         _outside.append(place)
-        _changed.wait_for(
-            lambda: (
-                _outside[0] is place
-                and (not _pixels_begun or _pixels_begun + pixels <= ROOM_PIXELS)
-            )
-        )
-        _outside.popleft()
-        _pixels_begun += pixels
-        _changed.notify_all()
+        try:
+            if not _changed.wait_for(
+                lambda: (
+                    _outside[0] is place
+                    and (not _pixels_begun or _pixels_begun + pixels <= ROOM_PIXELS)
+                ),
+                PATIENCE_SECONDS,
+            ):
+                raise ParameterError("There are too many visitors; please try again later.")
+            _pixels_begun += pixels
+        finally:
+            _outside.remove(place)
+            _changed.notify_all()
     try:
         yield
     finally:
@@ -84,7 +99,9 @@ def beside() -> ThreadPoolExecutor:
 
 @cache
 def _answers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_count, "answers")
+    answers = ThreadPoolExecutor(_count, "answers")
+    atexit.register(answers.shutdown, wait=False, cancel_futures=True)
+    return answers
 
 
 def _count_asked(change: int) -> None:

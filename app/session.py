@@ -20,6 +20,7 @@ from qann_core import ParameterError
 
 from .choice import OPENING, OWN, Setting, within
 from .compress import Result, compress_photo
+from .cores import PATIENCE_SECONDS
 from .examples import credits, example_photo
 from .filler import filler
 from .memory import trim
@@ -27,9 +28,6 @@ from .photos import Photo, latents_pool, on_disk, quick_copy
 
 KEEP_SECONDS = 30 * 60
 """A visit that is not used for so long is forgotten."""
-
-_PATIENCE = 60
-"""Seconds that an answer waits for the one before it; threads that wait are few."""
 
 KEPT_RESULTS = 8
 """How many visits' results stay in memory; those of other visits are made again when needed."""
@@ -46,6 +44,7 @@ class Visit:
         noted: what the browser shows, where it is not ``photo`` and ``result``.
         stop_sweep: the visitor's wish that a running sweep of curves should end.
         anatomy: the photo at one N opened up, by app.inside.anatomy.
+        inside_levels: N as it was last set in the tab Inside, or shown when that was opened.
         used: when it was last used, by ``time.monotonic``.
     """
 
@@ -57,6 +56,7 @@ class Visit:
     noted: Setting | None = None
     stop_sweep: bool = False
     anatomy: object | None = None
+    inside_levels: int | None = None
 
     used: float = 0
 
@@ -70,7 +70,7 @@ class Visit:
         Raises:
             ParameterError: when another one takes too long.
         """
-        if not self._lock.acquire(timeout=_PATIENCE):
+        if not self._lock.acquire(timeout=PATIENCE_SECONDS):
             raise ParameterError("Your last move is still being worked on; please try again later.")
         self.used = time.monotonic()
         try:

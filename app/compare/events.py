@@ -173,7 +173,7 @@ def _link(data: bytes, name: str) -> str:
 
 def _levels_for(photo: Photo, n_bytes: float) -> tuple[int, str]:
     """The largest N whose file has at most so many bytes, and a word where that says little."""
-    levels, data = levels_at_bytes(photo, n_bytes, photo.choice)
+    levels, data = cores.run(lambda: levels_at_bytes(photo, n_bytes, photo.choice))
     if len(data) > n_bytes:
         return levels, f"This photo cannot become that small; N = {levels} makes the smallest file."
     if levels == slider_range(photo.choice.model)[1]:
@@ -216,13 +216,13 @@ def bring(
     visit: Visit, wish_text: str, model: str, coder: str, optimise: bool
 ) -> Iterator[str | Any]:
     """The file that came in last becomes the visitor's own photo."""
-    if visit.incoming is None:  # an event before this one has done it
-        yield gr.skip()
-        return
-    incoming, visit.incoming = visit.incoming, None
     wish = Wish.parse(wish_text)
     wish = Wish(OWN, wish.levels, False, wish.peers, None, _UNASKED)
     with visit.alone():
+        if visit.incoming is None:  # an event before this one has done it
+            yield gr.skip()
+            return
+        incoming, visit.incoming = visit.incoming, None
         try:
             tell(cores.run(lambda: _take_in(visit, *incoming)))
         except QannError as error:
@@ -282,7 +282,9 @@ def wire(tab: CompareTab) -> None:
     tab.wish.input(toasted(answer), settings, tab.answer, **options)
     tab.wish.submit(toasted(note), settings, None, api_visibility="private", queue=False)
     # Does nothing, but has the client listen again: static/waiting.js.
-    tab.wish.click(lambda: None, api_visibility="private", concurrency_limit=None)
+    tab.wish.click(
+        lambda: None, api_visibility="private", concurrency_limit=None, trigger_mode="multiple"
+    )
     chosen = [tab.model.input, tab.coder.input, tab.optimise.input]
     gr.on(
         chosen, toasted(change_choice), settings, [tab.answer, tab.coder, tab.optimise], **options

@@ -111,12 +111,17 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
 def enter(visit: Visit) -> list[Any]:
     """The tab was opened: photo, model and N may have changed meanwhile."""
     photo, result = visit.present()
+    visit.inside_levels = result.levels
     low, high = slider_range(photo.choice.model)
     return [_now(visit), gr.update(minimum=low, maximum=high, value=result.levels)]
 
 
 def move(visit: Visit, levels: int | None) -> Iterator[list[Any]]:
     """N was moved here: the small picture shows it, the Compare tab follows, and the parts do."""
+    if levels == visit.inside_levels:  # a number field tells it once more when it loses the focus
+        yield [gr.skip(), gr.skip()]
+        return
+    visit.inside_levels = levels
     photo, result = visit.present()
     moved = within(levels, result.levels, photo.choice.model)
     for answer in elsewhere.set_levels(visit, moved):
