@@ -95,7 +95,6 @@ class Visit:
     def bring(self, photo: Photo) -> None:
         """Takes the visitor's own photo in, in place of the one before."""
         self.forget()
-        _forgetting()
         _with_photos.add(self)
         self.own = quick_copy(photo)
         self.own_large = photo if self.own is photo else on_disk(photo)
@@ -124,6 +123,7 @@ class Visit:
 
     def take(self, photo: Photo, result: Result) -> None:
         """The server's new result is what the visitor sees."""
+        _each_minute()
         if photo is not self.photo:
             self.anatomy = None
         self.photo, self.result, self.noted = photo, result, None
@@ -182,7 +182,7 @@ def forget_unused() -> None:
 
 
 @cache
-def _forgetting() -> None:
+def _each_minute() -> None:
     def go_on() -> None:
         while True:
             time.sleep(60)

@@ -50,7 +50,7 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
     running = start.click(
         toasted(compute), choices, outputs, concurrency_id="curves", concurrency_limit=1, **_QUIET
     )
-    # Drawing what is known takes some milliseconds: it waits for nothing and nobody.
+    # Drawing what is known takes some milliseconds, so it does not wait in the queue.
     redrawing: dict[str, Any] = {
         "fn": toasted(draw), "inputs": choices, "outputs": outputs, "queue": False, **_QUIET,
     }  # fmt: skip

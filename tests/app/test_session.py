@@ -80,7 +80,7 @@ def test_a_visit_that_is_not_used_is_forgotten(pixels, monkeypatch):
 
 
 def test_an_answer_that_waits_too_long_says_so(monkeypatch):
-    monkeypatch.setattr(session, "_PATIENCE", 0.01)
+    monkeypatch.setattr(session, "PATIENCE_SECONDS", 0.01)
     visit = Visit()
     with visit.alone(), pytest.raises(ParameterError, match="still being worked on"):
         visit.present()
