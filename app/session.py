@@ -29,6 +29,9 @@ from .photos import Photo, latents_pool, on_disk, quick_copy
 KEEP_SECONDS = 30 * 60
 """A visit that is not used for so long is forgotten."""
 
+_TIDY_SECONDS = 10
+"""How often unused visits are forgotten, and free memory is given back."""
+
 KEPT_RESULTS = 8
 """How many visits' results stay in memory; those of other visits are made again when needed."""
 
@@ -123,7 +126,7 @@ class Visit:
 
     def take(self, photo: Photo, result: Result) -> None:
         """The server's new result is what the visitor sees."""
-        _each_minute()
+        _tidying()
         if photo is not self.photo:
             self.anatomy = None
         self.photo, self.result, self.noted = photo, result, None
@@ -182,14 +185,14 @@ def forget_unused() -> None:
 
 
 @cache
-def _each_minute() -> None:
+def _tidying() -> None:
     def go_on() -> None:
         while True:
-            time.sleep(60)
+            time.sleep(_TIDY_SECONDS)
             forget_unused()
             trim()
 
-    threading.Thread(target=go_on, name="each-minute", daemon=True).start()
+    threading.Thread(target=go_on, name="tidying", daemon=True).start()
 
 
 class _RecentVisits:
