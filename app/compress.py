@@ -188,7 +188,6 @@ def peer_at_same_bytes(photo: Photo, result: Result, name: str) -> PeerResult:
 
 def peer_at_bytes(photo: Photo, n_bytes: int, name: str) -> PeerResult:
     """What another codec, or the model SQUARED_ERROR, makes of the photo in at most so many."""
-    cores.take()
     if name == SQUARED_ERROR:
         return _squared_error(photo, n_bytes)
     return at_bytes(peer_by_name(name), photo.pixels, n_bytes)

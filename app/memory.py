@@ -18,21 +18,14 @@ _LARGE_BYTES = 16 * 1024 * 1024
 """Blocks from here on are taken from the system one by one, and given back when they are freed."""
 
 _KEPT_BYTES = 256 * 1024 * 1024
-"""What the heap may keep at its end until ``trim``."""
-
-
-_glibc = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+"""What the heap may keep at its end until ``return_free_memory`` (``app.session``)."""
 
 
 def give_freed_memory_back() -> None:
     """To be called before other threads start. Without glibc it does nothing."""
-    if _glibc is not None:
-        _glibc.mallopt(_M_ARENA_MAX, 1)
-        _glibc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        _glibc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-
-
-def trim() -> None:
-    """Gives back what is free now: to be called now and then."""
-    if _glibc is not None:
-        _glibc.malloc_trim(0)
+    if platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(_M_ARENA_MAX, 1)
+    mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+    mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

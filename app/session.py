@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from functools import cache
 
 from qann_core import ParameterError
+from qann_core.networks.tiling import return_free_memory
 
 from .choice import OPENING, OWN, Setting, within
 from .compress import Result, compress_photo
 from .cores import PATIENCE_SECONDS
 from .examples import credits, example_photo
 from .filler import filler
-from .memory import trim
 from .photos import Photo, latents_pool, on_disk, quick_copy
 
 KEEP_SECONDS = 30 * 60
@@ -190,7 +190,7 @@ def _tidying() -> None:
         while True:
             time.sleep(_TIDY_SECONDS)
             forget_unused()
-            trim()
+            return_free_memory()
 
     threading.Thread(target=go_on, name="tidying", daemon=True).start()
 

@@ -8,14 +8,13 @@
 export function patient(tell, listen) {
   const plain = window.fetch.bind(window);
   const taken = new Set(); // events that were not completed yet
-  const late = new Set(); // those of them for which ``listen`` was called
 
   // The same stream; what is completed in it is no longer waited for.
   const heeded = (answer, signal) => {
     signal?.addEventListener("abort", () => {
-      const lost = [...taken].filter((id) => !late.has(id));
-      lost.forEach((id) => late.add(id));
-      if (lost.length) listen();
+      if (!taken.size) return;
+      taken.clear(); // one call for each
+      listen();
     });
     let rest = "";
     const look = new TransformStream({

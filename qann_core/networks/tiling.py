@@ -37,7 +37,7 @@ def in_tiles(
         return network(places[0][0])
     out: Pyramid = ()
     for box, core in places:
-        _return_free_memory()
+        return_free_memory()
         tile, height = network(box), box[1] - box[0]
         if not out:
             out = tuple(_enlarged(band, height, rows, columns) for band in tile)
@@ -45,11 +45,11 @@ def in_tiles(
         for target, band in zip(out, tile, strict=True):
             cut(target, core, rows).copy_(cut(band, inner, height))
         del tile
-    _return_free_memory()
+    return_free_memory()
     return out
 
 
-def _return_free_memory() -> None:
+def return_free_memory() -> None:
     """Gives free memory back to the system; glibc keeps what tiles of several sizes leave behind,
     half a gigabyte for 12 megapixels."""
     if sys.platform == "linux":
