@@ -110,7 +110,7 @@ def launch_options() -> dict[str, Any]:
             "middleware": [Middleware(PreviewCard, TITLE, DESCRIPTION)],
         },
         # Threads for events alone: files are served by others, whatever waits.
-        "max_threads": 2 * events.BEGUN,
+        "max_threads": 2 * events.AT_ONCE,
         "max_file_size": "30mb",
         "mcp_server": True,
         "footer_links": ["api", "settings"],

@@ -144,14 +144,17 @@ class Visit:
             self.noted = self.setting_of(self.photo, self.result)
         self.result = self.anatomy = None
 
-    def present(self) -> tuple[Photo, Result]:
+    def present(self, seen: Setting | None = None) -> tuple[Photo, Result]:
         """What the visitor sees; computed now where the browser shows it from files made ahead.
+
+        Args:
+            seen: what the browser says that it shows.
 
         Raises:
             ParameterError: when it is the visitor's own photo and was forgotten.
         """
         with self.alone():
-            setting = self.noted
+            setting = seen or self.noted
             if setting is None:
                 if self.photo is not None and self.result is not None:
                     return self.photo, self.result

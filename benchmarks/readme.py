@@ -8,12 +8,19 @@ assets/benchmarks/kodak.json, which ``make benchmark`` writes.
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from qann_core.evaluation.results import Document
-from qann_core.evaluation.tables import SHORT_MEASURES, gains_table, levels_table, peers_table
+from qann_core.evaluation.tables import (
+    SHORT_MEASURES,
+    gains_table,
+    levels_table,
+    peers_table,
+    unfinished,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = (ROOT / "README.md", *sorted((ROOT / "assets" / "models").glob("*/MODEL_CARD.md")))
@@ -48,6 +55,8 @@ def main() -> None:
     document = json.loads(
         (ROOT / "assets" / "benchmarks" / "kodak.json").read_text(encoding="utf-8")
     )
+    if unfinished(document):
+        sys.exit(f"The texts speak of all images; not finished: {'; '.join(unfinished(document))}")
     for path in TEXTS:
         text = path.read_text(encoding="utf-8")
         model = path.parent.name if path.name == "MODEL_CARD.md" else None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .images import LoadedImage, read_image, write_image
     from .quantization import QuantizedLatents
 
-__version__ = "0.3.0"
+__version__ = "0.3.1"
 
 _LAZY = {
     "Codec": "codec",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.readme import TABLES, fill_in
-from qann_core.evaluation.tables import deltas_table, levels_table
+from qann_core.evaluation.tables import deltas_table, levels_table, unfinished
 from qann_core.models import DEFAULT_MODEL, model_by_id
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,6 +51,11 @@ def of_main(stored: dict[str, Any], points: Points, variant: str) -> dict[tuple[
         for point in points
         if all(point[name] == value for name, value in fields.items())
     }
+
+
+def test_the_stored_evaluation_is_of_all_images(stored: dict[str, Any]) -> None:
+    assert stored["images"] == stored["found"] == 24
+    assert unfinished(stored) == []
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", *CARDS], ids=lambda path: path.parent.name)

@@ -44,8 +44,18 @@ if TYPE_CHECKING:
     from .layout import CompareTab
 
 
-BEGUN = 30
-"""How many answers are begun at a time; each waits in a thread of its own."""
+AT_ONCE = 30
+"""How many answers wait for their parts at a time, each in a thread of its own."""
+
+MOVE: dict[str, Any] = {
+    "api_visibility": "private",
+    "concurrency_id": "compare",
+    "concurrency_limit": AT_ONCE,
+    "show_progress": "hidden",
+    "trigger_mode": "always_last",
+}
+"""For events whose answer is this tab's: ``cores`` makes it part by part. Of a visitor's moves made
+meanwhile only the last is done."""
 
 _UNASKED = 0
 """Serial of answers that the browser did not ask for with a wish, and takes in any case."""
@@ -251,44 +261,39 @@ def _stem(path: str) -> str:
     return path.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
 
 
-def note(visit: Visit, wish_text: str, model: str, coder: str, optimise: bool) -> None:
-    """The browser says what it shows from static files, before another tab needs it."""
+def setting_shown(wish_text: str, model: str, coder: str, optimise: bool) -> Setting:
+    """What the browser shows, maybe from files made ahead, when another tab is opened."""
     wish = Wish.parse(wish_text)
+    return Setting(wish.photo, wish.levels, wish.large, check_choice(model, coder, optimise))
+
+
+def move(visit: Visit, levels: int | None) -> Iterator[str | Any]:
+    """Another tab chose N, or none: the same photo there, as an answer for this tab."""
+    photo, result = visit.present()
+    if levels is None or levels == result.levels:
+        yield gr.skip()
+        return
+    setting = visit.setting_of(photo, result)
+    wish = Wish(setting.photo, levels, setting.large, (), None, _UNASKED)
+    yield from _answer(visit, wish, setting.choice)
+
+
+def stay(visit: Visit) -> None:
+    """The visitor moves among pictures made ahead, which the server does not see."""
     visit.used = time.monotonic()
-    visit.noted = Setting(wish.photo, wish.levels, wish.large, check_choice(model, coder, optimise))
-
-
-def move(visit: Visit, levels: int) -> Iterator[str]:
-    """Another tab chose N: the same photo there, as an answer for this tab."""
-    shown = visit.setting_of(*visit.present())
-    wish = Wish(shown.photo, levels, shown.large, (), None, _UNASKED)
-    yield from _answer(visit, wish, shown.choice)
 
 
 def wire(tab: CompareTab) -> None:
-    """Connects the tab's events.
-
-    Many answers are begun at a time, and ``cores`` makes part by part. Of a visitor's moves made
-    meanwhile only the last is done. No event of the page is an endpoint: those are in ``app.api``.
-    """
-    options: dict[str, Any] = {
-        "api_visibility": "private",
-        "concurrency_id": "compare",
-        "concurrency_limit": BEGUN,
-        "show_progress": "hidden",
-        "trigger_mode": "always_last",
-    }
-    settings = [tab.visit, tab.wish, tab.model, tab.coder, tab.optimise]
-    tab.wish.input(toasted(answer), settings, tab.answer, **options)
-    tab.wish.submit(toasted(note), settings, None, api_visibility="private", queue=False)
+    """Connects the tab's events. No event of the page is an endpoint: those are in ``app.api``."""
+    settings = [tab.visit, *tab.shown]
+    tab.wish.input(toasted(answer), settings, tab.answer, **MOVE)
+    tab.wish.submit(stay, [tab.visit], None, api_visibility="private", queue=False)
     # Does nothing, but has the client listen again: static/waiting.js.
     tab.wish.click(
         lambda: None, api_visibility="private", concurrency_limit=None, trigger_mode="multiple"
     )
     chosen = [tab.model.input, tab.coder.input, tab.optimise.input]
-    gr.on(
-        chosen, toasted(change_choice), settings, [tab.answer, tab.coder, tab.optimise], **options
-    )
+    gr.on(chosen, toasted(change_choice), settings, [tab.answer, tab.coder, tab.optimise], **MOVE)
     for place, came, take in (
         (tab.upload, tab.upload.upload, take_upload),
         (tab.camera, tab.camera.input, take_snapshot),
@@ -297,4 +302,4 @@ def wire(tab: CompareTab) -> None:
             take, [place, tab.visit], place, api_visibility="private", queue=False,
             show_progress="hidden", trigger_mode="multiple",
         )  # fmt: skip
-        taken.then(toasted(bring), settings, tab.answer, **options)
+        taken.then(toasted(bring), settings, tab.answer, **MOVE)

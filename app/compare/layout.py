@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 import gradio as gr
+from gradio.components import Component
 
 from qann_core.models import bundled_models
 
@@ -47,6 +48,11 @@ class CompareTab:
     optimise: gr.Checkbox
     upload: gr.File
     camera: gr.Image
+
+    @property
+    def shown(self) -> list[Component]:
+        """What says what the browser shows, see ``events.setting_shown``."""
+        return [self.wish, self.model, self.coder, self.optimise]
 
 
 def build(visit: gr.State) -> CompareTab:

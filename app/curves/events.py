@@ -12,6 +12,7 @@ import gradio as gr
 from qann_core.evaluation.points import QUANTIZED, RESTORED, Point, curve_of, kind_label
 from qann_core.evaluation.results import to_csv
 
+from ..compare.events import setting_shown
 from ..compress import Result
 from ..markup import size_text, table
 from ..pictures import cache_file
@@ -25,6 +26,12 @@ _REDRAW_SECONDS = 0.5
 
 WORKING = "Working:"
 """Before the count while a sweep runs, which can be cancelled then."""
+
+
+def enter(visit: Visit, measure: str, family: str, *shown: Any) -> list[Any]:
+    """The tab was opened: photo, model and N may have changed meanwhile."""
+    visit.present(setting_shown(*shown))
+    return draw(visit, measure, family)
 
 
 def draw(visit: Visit, measure: str, family: str = CODECS, doing: str = "") -> list[Any]:

@@ -8,13 +8,13 @@ from typing import Any
 
 import gradio as gr
 
-from .. import elsewhere
 from ..choice import within
+from ..compare import events as compare
 from ..compare.layout import CompareTab
 from ..session import Visit
 from ..toasts import toasted
 from . import words
-from .events import compute, draw, stop
+from .events import compute, draw, enter, stop
 from .measures import MEASURES
 from .sweeps import CODECS, QUANTIZERS
 
@@ -54,12 +54,15 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
     redrawing: dict[str, Any] = {
         "fn": toasted(draw), "inputs": choices, "outputs": outputs, "queue": False, **_QUIET,
     }  # fmt: skip
-    tab.select(**redrawing)
+    tab.select(
+        toasted(enter), [*choices, *other.shown], outputs, queue=False, trigger_mode="always_last",
+        **_QUIET,
+    )  # fmt: skip
     measure.input(**redrawing)
     # A sweep of the other family would go on drawing its own chart; its points so far are kept.
     family.input(**redrawing, cancels=[running])
     cancel.click(stop, [visit], None, queue=False, **_QUIET)
-    chosen = chart.select(toasted(_choose), [visit], [other.answer], **elsewhere.EVENT)
+    chosen = chart.select(toasted(_choose), [visit], [other.answer], **compare.MOVE)
     chosen.then(**redrawing)
 
 
@@ -67,4 +70,4 @@ def _choose(visit: Visit, choice: gr.SelectData) -> Iterator[Any]:
     """A point of the chart was chosen: its N is the page's."""
     photo, result = visit.present()
     wanted = within(int(choice.index), result.levels, photo.choice.model)
-    yield from elsewhere.set_levels(visit, wanted)
+    yield from compare.move(visit, wanted)

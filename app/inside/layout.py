@@ -15,8 +15,8 @@ import gradio as gr
 
 from qann_core.common.limits import MAX_LEVELS, MIN_LEVELS
 
-from .. import elsewhere
 from ..choice import MAX_SLIDER, slider_range, within
+from ..compare import events as compare
 from ..compare.layout import CompareTab
 from ..session import Visit
 from ..toasts import toasted
@@ -31,6 +31,15 @@ _HERE = Path(__file__).resolve().parent
 NOTEBOOK = _HERE.parents[1] / "assets" / "tutorial.ipynb"
 ARTICLE_JS = (_HERE / "article.js").read_text(encoding="utf-8")
 TOY_JS = (_HERE / "toy.js").read_text(encoding="utf-8")
+
+ONE_BY_ONE: dict[str, Any] = {
+    "api_visibility": "private",
+    "concurrency_id": "inside",
+    "concurrency_limit": 1,
+    "show_progress": "hidden",
+    "trigger_mode": "always_last",
+}
+"""For events that open a result up: one at a time, and of those that wait only the last."""
 
 
 @dataclass(frozen=True)
@@ -102,15 +111,15 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
             "The same as a notebook", value=str(NOTEBOOK), size="sm", elem_id="notebook"
         )
     tab.select(
-        toasted(enter), [visit], [now, levels], queue=False, api_visibility="private",
-        show_progress="hidden",
+        toasted(enter), [visit, *other.shown], [now, levels], queue=False,
+        api_visibility="private", show_progress="hidden", trigger_mode="always_last",
     )  # fmt: skip
-    levels.release(toasted(move), [visit, levels], [now, other.answer], **elsewhere.EVENT)
+    levels.release(toasted(move), [visit, levels], [now, other.answer], **compare.MOVE)
 
 
-def enter(visit: Visit) -> list[Any]:
+def enter(visit: Visit, *shown: Any) -> list[Any]:
     """The tab was opened: photo, model and N may have changed meanwhile."""
-    photo, result = visit.present()
+    photo, result = visit.present(compare.setting_shown(*shown))
     visit.inside_levels = result.levels
     low, high = slider_range(photo.choice.model)
     return [_now(visit), gr.update(minimum=low, maximum=high, value=result.levels)]
@@ -123,8 +132,7 @@ def move(visit: Visit, levels: int | None) -> Iterator[list[Any]]:
         return
     visit.inside_levels = levels
     photo, result = visit.present()
-    moved = within(levels, result.levels, photo.choice.model)
-    for answer in elsewhere.set_levels(visit, moved):
+    for answer in compare.move(visit, within(levels, result.levels, photo.choice.model)):
         yield [gr.skip(), answer]
     yield [_now(visit), gr.skip()]
 
@@ -138,7 +146,7 @@ def _build_part(visit: gr.State, part: Part) -> None:
     gr.HTML(f"<h2>{part.title}</h2>", elem_classes="chapter-title")
     shown = _element(part.name, part.tall, part.script)
     if part.first is None:
-        shown.input(toasted(part.shown), [visit], shown, **elsewhere.EVENT)
+        shown.input(toasted(part.shown), [visit], shown, **ONE_BY_ONE)
         return
     choice = gr.State(part.first)
 
@@ -146,8 +154,8 @@ def _build_part(visit: gr.State, part: Part) -> None:
         chosen = _valid(event.index)
         return [part.shown(visit, chosen), chosen]
 
-    shown.input(toasted(part.shown), [visit, choice], shown, **elsewhere.EVENT)
-    shown.select(toasted(select), [visit], [shown, choice], **elsewhere.EVENT)
+    shown.input(toasted(part.shown), [visit, choice], shown, **ONE_BY_ONE)
+    shown.select(toasted(select), [visit], [shown, choice], **ONE_BY_ONE)
 
 
 def _element(name: str, tall: int, script: str) -> gr.HTML:
@@ -196,6 +204,6 @@ def _build_assumed(visit: gr.State) -> None:
             yield _marked(opened, restoration.assumed(opened, levels))
         yield _marked(opened, restoration.assumed(opened, opened.levels))
 
-    shown.input(toasted(begin), [visit], [assumed, shown], **elsewhere.EVENT)
-    assumed.release(toasted(assume), [visit, assumed], shown, **elsewhere.EVENT)
-    every.click(toasted(assume_every), [visit], shown, **elsewhere.EVENT)
+    shown.input(toasted(begin), [visit], [assumed, shown], **ONE_BY_ONE)
+    assumed.release(toasted(assume), [visit, assumed], shown, **ONE_BY_ONE)
+    every.click(toasted(assume_every), [visit], shown, **ONE_BY_ONE)

@@ -12,6 +12,7 @@ from qann_core import QannError
 from qann_core.bitstream import read_header
 from qann_core.models import model_by_id
 
+from .. import cores
 from ..choice import codec_of
 from ..compare.markup import viewer
 from ..frames import folder, opening
@@ -44,8 +45,7 @@ def open_file(path: str | None) -> list[Any]:
         return [gr.skip()] * 4
     data = Path(path).read_bytes()
     try:
-        restored = decode_file(data)
-        quantized = decode_file(data, restore=False)
+        restored, quantized = cores.run(lambda: _pictures(data))
     except QannError as error:
         gr.Warning(str(error), title="This file cannot be opened")
         return [*[gr.skip()] * 3, None]
@@ -66,6 +66,12 @@ def open_file(path: str | None) -> list[Any]:
         gr.update(value=png, visible=True),
         None,
     ]
+
+
+def _pictures(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """With and without restoration."""
+    cores.take()
+    return decode_file(data), decode_file(data, restore=False)
 
 
 def open_sample() -> list[Any]:

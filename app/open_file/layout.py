@@ -28,8 +28,7 @@ def build() -> None:
                 png_file = gr.DownloadButton("Restored PNG", visible=False, size="sm")
     outputs = [picture, about, png_file, file]
     options: dict[str, Any] = {
-        "api_visibility": "private", "concurrency_id": "codec", "concurrency_limit": 1,
-        "show_progress": "minimal", "show_progress_on": [picture],
+        "api_visibility": "private", "show_progress": "minimal", "show_progress_on": [picture],
     }  # fmt: skip
     file.upload(toasted(open_file), [file], outputs, **options)
     sample.click(toasted(open_sample), None, outputs, **options)

@@ -8,7 +8,7 @@ import { codeFor } from "./code.js";
 
 const OWN = "own";
 const PEERS = ["jpeg", "webp", "avif", "psnr"]; // the last one: the model for squared error
-const BUSY = "Many visitors at once; your move is waiting.";
+const STAY_MS = 5 * 60 * 1000; // how often the server hears that an own photo is still looked at
 
 export class Compare {
   constructor(root) {
@@ -79,8 +79,10 @@ export class Compare {
   rest(n) {
     this.moving = false;
     const facts = this.ahead(n);
-    if (facts && this.hasSides(facts)) this.present(facts);
-    else this.ask();
+    if (facts && this.hasSides(facts)) {
+      this.present(facts);
+      this.stay();
+    } else this.ask();
     this.remember();
   }
 
@@ -105,9 +107,11 @@ export class Compare {
     this.serial += 1;
     this.settled();
     this.slow = setTimeout(() => this.viewer.wait("Working …"), 700);
-    this.slower = setTimeout(() => this.viewer.wait(BUSY), 6000);
+    this.slower = setTimeout(() => this.busy(), 6000);
     this.send(this.wish(more), "input");
   }
+
+  busy() { this.viewer.wait("Many visitors at once; your move is waiting."); }
 
   // Gradio's part of the page may come later than ours.
   send(wish, event, tries = 100) {
@@ -289,13 +293,6 @@ export class Compare {
     this.$("#target-value").addEventListener("keydown", (event) => {
       if (event.key === "Enter") this.target();
     });
-    // Another tab needs to know what is shown here.
-    for (const kind of ["pointerdown", "keydown"]) {
-      document.addEventListener(kind, (event) => {
-        if (!event.target.closest?.("button[role=tab]")) return;
-        if (this.folder) this.send(this.wish({ n: this.facts.n }), "submit", 0);
-      }, true);
-    }
   }
 
   target() {
@@ -330,9 +327,16 @@ export class Compare {
     return `?${query}`;
   }
 
-  // In the address, and for the events that begin elsewhere, as an upload.
+  // The server forgets photos that nobody looks at, and does not see what was made ahead.
+  stay() {
+    if (this.state.photo !== OWN || Date.now() - (this.stayed ?? 0) < STAY_MS) return;
+    this.stayed = Date.now();
+    this.send(this.wish(), "submit");
+  }
+
+  // In the address, and for the events that begin elsewhere, as an upload or another tab.
   remember() {
-    this.send(this.wish(), undefined, 0);
+    this.send(this.wish());
     if (this.linked) history.replaceState(history.state, "", this.address());
     this.linked = true;
   }

@@ -7,7 +7,7 @@ import { patient } from "./waiting.js";
 window.qann = {};
 
 patient(
-  () => window.qann.compare?.viewer.wait("Many visitors at once; your move is waiting."),
+  () => window.qann.compare?.busy(),
   () => window.qannListen?.(),
 );
 acceptFiles();

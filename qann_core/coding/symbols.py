@@ -25,6 +25,10 @@ So a small hostile file can never make the decoder allocate, or work, much."""
 _PACKINGS = ((3.0, 5.0), (1.5, 3.5), (1.5, 5.0), (10.0, 3.5))
 """Parameters of ``_code_bytes``, the best guess first."""
 
+QUALITY = 10
+"""Brotli's: with 11, which searches longer for repetitions, the bytes become no fewer and packing
+takes 1.6 times as long (benchmarks/symbol_layout.py)."""
+
 _TRIED_BYTES = 24_000
 """How much may come out of all the packings that are tried, since Brotli is slow; one always is."""
 
@@ -110,7 +114,7 @@ def _smallest_stream(groups: list[np.ndarray], tail: bytes) -> tuple[list[int], 
     for code_cost, rarity in _PACKINGS:
         coded = [_code_bytes(group, code_cost, rarity) for group in groups]
         symbols = b"".join(data for _, data in coded) + tail
-        stream = brotli.compress(symbols, quality=11) if symbols else b""
+        stream = brotli.compress(symbols, quality=QUALITY) if symbols else b""
         if best is None or len(stream) < len(best[1]):
             best = [packing for packing, _ in coded], stream
         tried += len(stream)

@@ -154,6 +154,15 @@ def counted(document: Document) -> str:
     return f"{images} of {found} images" + (f" ({', '.join(fewer)})" if fewer else "")
 
 
+def unfinished(document: Document) -> list[str]:
+    """Curves that were measured on fewer images than the main one, with how many."""
+    return [
+        f"{curve['label']}: {curve['images']} images only"
+        for curve in document["curves"]
+        if curve["images"] < document["images"]
+    ]
+
+
 def _notes(document: Document) -> list[str]:
     notes = [
         f"Means over {counted(document)}, real file bytes. BD-rate is Bjontegaard's (PCHIP) of the"
@@ -166,6 +175,7 @@ def _notes(document: Document) -> list[str]:
             "Codecs in italics were not run: their points are published by "
             f"{document['published']}."
         )
+    notes += [f"- not finished: {curve}" for curve in unfinished(document)]
     for one in document["left_out"]:
         notes.append(f"- left out: {one['image']} {one['subject']}: {one['reason']}".strip())
     return notes

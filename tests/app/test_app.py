@@ -198,12 +198,12 @@ def test_a_file_that_cannot_be_read_is_answered(tmp_path):
     assert json.loads(part)["failed"] and one.own is None
 
 
-def test_another_tab_sees_what_the_browser_noted():
+def test_another_tab_sees_what_the_browser_shows():
     one = session.Visit()
     photo, result = one.present()
     assert (photo.name, result.levels) == (choice.OPENING.photo, choice.OPENING.levels)
-    events.note(one, wish(24, photo="facade"), "default", "brotli", False)
-    photo, result = one.present()
+    seen = events.setting_shown(wish(24, photo="facade"), "default", "brotli", False)
+    photo, result = one.present(seen)
     assert (photo.name, result.levels) == ("facade", 24)
     assert one.present() == (photo, result)
 

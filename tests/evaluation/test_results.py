@@ -116,6 +116,7 @@ def test_an_image_that_a_peer_refused_counts_for_the_others() -> None:
     own = [*points(OWN, 0.01), *points(PLAIN, 0.01)]
     document = to_document(made_up(wide=own))
     assert document["images"] == 3 and document["bd_rate_psnr"]["jpeg"] == pytest.approx(-62.5)
+    assert "not finished: JPEG: 2 images only" in report(document, "set", ())
 
 
 def test_no_delta_has_a_reason() -> None:
