@@ -48,6 +48,8 @@ class Visit:
         stop_sweep: the visitor's wish that a running sweep of curves should end.
         anatomy: the photo at one N opened up, by app.inside.anatomy.
         inside_levels: N as it was last set in the tab Inside, or shown when that was opened.
+        newest: serial of the newest wish that the browser told of.
+        measure: which measure the tab Rate-distortion shows.
         used: when it was last used, by ``time.monotonic``.
     """
 
@@ -60,7 +62,8 @@ class Visit:
     stop_sweep: bool = False
     anatomy: object | None = None
     inside_levels: int | None = None
-
+    newest: int = 0
+    measure: str = ""
     used: float = 0
 
     def __post_init__(self) -> None:

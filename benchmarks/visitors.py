@@ -65,7 +65,8 @@ class Visitor:
         async with self.client.stream("GET", "/gradio_api/queue/data", params=query) as stream:
             async for line in stream.aiter_lines():
                 message = json.loads(line.removeprefix("data:")) if line else {"msg": ""}
-                if message["msg"] == "process_generating" and first is None:
+                crowded = "crowded" in str(message.get("output"))  # says only that others wait
+                if message["msg"] == "process_generating" and first is None and not crowded:
                     first = time.perf_counter() - started
                 if message["msg"] == "process_completed":
                     if not message["success"]:

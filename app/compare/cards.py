@@ -24,7 +24,7 @@ def verdict(photo: Photo, draft: Draft) -> str:
     cards = [
         _card("file", size_text(len(draft.data)), f"{draft.bits_per_pixel:.3f} bits per pixel",
               TIPS["bytes"], "strong"),
-        _card("compression ratio", f"{draft.ratio:.0f} : 1", f"{width} × {height} raw pixels",
+        _card("compression ratio", f"{_ratio(draft.ratio)} : 1", f"{width} × {height} raw pixels",
               TIPS["ratio"]),
         _gain(result),
         _jpeg(result),
@@ -78,6 +78,10 @@ def _last(draft: Draft) -> str:
     decoder = _seconds(draft.decode_seconds) if isinstance(draft, Result) else "…"
     encoder = f"encoder {_seconds(draft.encode_seconds)}"
     return _card("decoder", decoder, encoder, TIPS["seconds"])
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _seconds(value: float) -> str:

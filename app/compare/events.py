@@ -7,6 +7,7 @@ known: the quantized picture and the bytes first.
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -57,8 +58,8 @@ MOVE: dict[str, Any] = {
 """For events whose answer is this tab's: ``cores`` makes it part by part. Of a visitor's moves made
 meanwhile only the last is done."""
 
-_UNASKED = 0
-"""Serial of answers that the browser did not ask for with a wish, and takes in any case."""
+_unasked = itertools.count(-1, -1)
+"""Serials of answers that the browser did not ask for with a wish, and takes until it asks."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,22 @@ def answer(
 
 
 def _answer(visit: Visit, wish: Wish, choice: Choice) -> Iterator[str]:
+    if cores.crowded():
+        yield json.dumps({"serial": wish.serial, "crowded": True, "sent": time.time()})
     with visit.alone():
         yield from _parts(visit, wish, choice)
 
 
 def _parts(visit: Visit, wish: Wish, choice: Choice) -> Iterator[str]:
+    """The parts, until the browser has told of a newer wish."""
+    newest = max(visit.newest, wish.serial)
+    for part in _all_parts(visit, wish, choice):
+        yield part
+        if visit.newest > newest:
+            return
+
+
+def _all_parts(visit: Visit, wish: Wish, choice: Choice) -> Iterator[str]:
     levels = within(wish.levels, OPENING.levels, choice.model)
     photo = visit.photo_of(Setting(wish.photo, levels, wish.large, choice))
     note = ""
@@ -227,7 +239,7 @@ def bring(
 ) -> Iterator[str | Any]:
     """The file that came in last becomes the visitor's own photo."""
     wish = Wish.parse(wish_text)
-    wish = Wish(OWN, wish.levels, False, wish.peers, None, _UNASKED)
+    wish = Wish(OWN, wish.levels, False, wish.peers, None, next(_unasked))
     with visit.alone():
         if visit.incoming is None:  # an event before this one has done it
             yield gr.skip()
@@ -237,7 +249,7 @@ def bring(
             tell(cores.run(lambda: _take_in(visit, *incoming)))
         except QannError as error:
             gr.Warning(str(error), title="This file cannot be used")
-            yield _failed(_UNASKED, "")
+            yield _failed(wish.serial, "")
             return
         yield from _parts(visit, wish, check_choice(model, coder, optimise))
 
@@ -274,20 +286,24 @@ def move(visit: Visit, levels: int | None) -> Iterator[str | Any]:
         yield gr.skip()
         return
     setting = visit.setting_of(photo, result)
-    wish = Wish(setting.photo, levels, setting.large, (), None, _UNASKED)
+    wish = Wish(setting.photo, levels, setting.large, (), None, next(_unasked))
     yield from _answer(visit, wish, setting.choice)
 
 
-def stay(visit: Visit) -> None:
-    """The visitor moves among pictures made ahead, which the server does not see."""
+def hear(visit: Visit, wish_text: str) -> None:
+    """The browser tells of a wish that waits for the one before, or that needs no answer because
+    it is made ahead: the visitor is still there, and what was wished before can end."""
     visit.used = time.monotonic()
+    visit.newest = Wish.parse(wish_text).serial
 
 
 def wire(tab: CompareTab) -> None:
     """Connects the tab's events. No event of the page is an endpoint: those are in ``app.api``."""
     settings = [tab.visit, *tab.shown]
     tab.wish.input(toasted(answer), settings, tab.answer, **MOVE)
-    tab.wish.submit(stay, [tab.visit], None, api_visibility="private", queue=False)
+    tab.wish.submit(
+        toasted(hear), [tab.visit, tab.wish], None, api_visibility="private", queue=False
+    )
     # Does nothing, but has the client listen again: static/waiting.js.
     tab.wish.click(
         lambda: None, api_visibility="private", concurrency_limit=None, trigger_mode="multiple"

@@ -37,6 +37,7 @@ def enter(visit: Visit, measure: str, family: str, *shown: Any) -> list[Any]:
 def draw(visit: Visit, measure: str, family: str = CODECS, doing: str = "") -> list[Any]:
     """Chart, table, progress and download of the points so far."""
     photo, result = visit.present()
+    visit.measure = measure
     take_stored(photo)
     points = points_of(photo, family)
     done, total = len(points), n_points(family, photo.choice)
@@ -110,23 +111,25 @@ def _download(name: str, points: list[Point]) -> dict[str, Any]:
 def compute(visit: Visit, measure: str, family: str = CODECS) -> Iterator[list[Any]]:
     """Computes the missing points and shows them as they come, until done or stopped.
 
-    A new photo, model or coder stops it too, silently: by then the page shows that one's points.
+    They are shown by the measure that is chosen meanwhile. A new photo, model or coder stops it
+    too, silently: by then the page shows that one's points.
     """
     photo, result = visit.present()
-    visit.stop_sweep = False
+    visit.stop_sweep, visit.measure = False, measure
     take_stored(photo)
     drawn, total, under_way = 0.0, n_points(family, photo.choice), photo.points
-    unchanged = [gr.skip(), gr.skip()]
-    yield [*unchanged, _status(len(points_of(photo, family)), total, WORKING), *unchanged]
+    busy = [gr.skip(), gr.update(interactive=False)]
+    status = _status(len(points_of(photo, family)), total, WORKING)
+    yield [gr.skip(), gr.skip(), status, *busy]
     for _ in sweep(photo, family):
         if visit.stop_sweep or not _on_screen(visit, under_way):
             break
         if time.monotonic() - drawn > _REDRAW_SECONDS:
             drawn = time.monotonic()
             status = _status(len(points_of(photo, family)), total, WORKING)
-            yield [*_shown(photo, result, measure, family), status, gr.skip(), gr.skip()]
+            yield [*_shown(photo, result, visit.measure, family), status, *busy]
     if _on_screen(visit, under_way):
-        yield draw(visit, measure, family, "Cancelled, and kept:" if visit.stop_sweep else "")
+        yield draw(visit, visit.measure, family, "Cancelled, and kept:" if visit.stop_sweep else "")
 
 
 def _on_screen(visit: Visit, points: list[Point]) -> bool:

@@ -60,7 +60,7 @@ RESTORATION = (
 
 ASSUMED = (
     "What is it worth to know N? The file stays as it is, but the network <b>assumes</b> another N "
-    "than the true one. The picture is best where the two agree."
+    "than the true one. The picture is best, or nearly so, where the two agree."
 )
 
 ATTENTION = (

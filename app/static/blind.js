@@ -4,7 +4,7 @@ const KEY = "qann-blind-test";
 
 export class BlindTest {
   constructor(compare, box) {
-    Object.assign(this, { compare, box, running: false });
+    Object.assign(this, { compare, box, running: false, pending: false });
     box.addEventListener("click", (event) => {
       const choice = event.target.closest("button")?.dataset.choice;
       if (choice === "again") this.start();
@@ -22,12 +22,15 @@ export class BlindTest {
     const rivals = ["jpeg", "webp", "avif"].filter((name) => facts.sides[name]?.met);
     if (!rivals.length) {
       const known = ["jpeg", "webp", "avif"].every((name) => facts.sides[name]);
+      this.pending = false;
       if (known) return this.compare.say("No other codec gets down to these bytes here; raise N for a blind test.");
       this.compare.wanted = ["jpeg", "webp", "avif"];
-      this.compare.ask();
       this.pending = true;
-      return this.compare.say("The other codecs are being made; press Blind test again in a moment.");
+      this.compare.ask();
+      return this.compare.say("The other codecs are being made; the test begins then.");
     }
+    this.pending = false;
+    this.facts = facts;
     const rival = rivals[Math.floor(Math.random() * rivals.length)];
     this.pair = Math.random() < 0.5 ? ["restored", rival] : [rival, "restored"];
     this.running = true;
@@ -45,8 +48,14 @@ export class BlindTest {
     this.box.querySelector("button").focus({ preventScroll: true });
   }
 
+  // More is known of what is shown: a test that was asked for begins once all is.
+  ready() {
+    const { complete, sides } = this.compare.facts;
+    if (this.pending && complete && ["jpeg", "webp", "avif"].every((name) => sides[name])) this.start();
+  }
+
   chosen(index) {
-    const { facts } = this.compare;
+    const { facts } = this;
     const tally = this.tally();
     const rival = this.pair.find((name) => name !== "restored");
     const won = this.pair[index] === "restored";
@@ -66,6 +75,9 @@ export class BlindTest {
   }
 
   stop() {
+    if (this.pending) this.compare.say("");
+    this.pending = false;
+    this.compare.wanted = [];
     if (!this.running) return;
     this.running = false;
     this.box.hidden = true;

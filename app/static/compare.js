@@ -1,9 +1,10 @@
 // The tab "Compare": what is shown, from files made ahead or from the server's answers.
 import { equip, viewers } from "./viewer.js";
 import { Levels } from "./slider.js";
-import { forget, framesIn, prefetch } from "./frames.js";
+import { forget, framesIn, halt, prefetch } from "./frames.js";
 import { errorMap } from "./errors.js";
 import { BlindTest } from "./blind.js";
+import { Links } from "./links.js";
 import { codeFor } from "./code.js";
 
 const OWN = "own";
@@ -21,18 +22,22 @@ export class Compare {
     this.state = { photo: opening.photo, left: "quantized", right: "restored", large: false };
     this.frames = { [opening.n]: opening };
     this.asked = {}; // sides by N that the server was asked for
-    this.serial = 1;
+    this.serial = Date.now(); // of the newest wish; grows also from page to page
     equip();
     this.viewer = viewers.get(this.$("#picture"));
     this.levels = new Levels(root, JSON.parse(root.dataset.range), JSON.parse(root.dataset.stops),
       (n) => this.move(n), (n) => this.rest(n), (text) => this.say(text));
     this.levels.snaps = true;
     this.facts = opening;
+    const photo = `${opening.photo} ${opening.name}`;
+    this.shown = { left: photo, right: photo }; // whose pictures they are
     this.blind = new BlindTest(this, this.$("#blind-test"));
+    this.lesson = opening.n; // the first one's text stands on the page
+    this.links = new Links(this);
     this.listen();
     this.present(opening);
     this.loadFrames();
-    this.follow(new URLSearchParams(location.search));
+    this.links.follow(new URLSearchParams(location.search));
   }
 
   say(text) { this.$("#message").textContent = text ?? ""; }
@@ -67,9 +72,11 @@ export class Compare {
 
   // While the slider moves: small pictures that are here already.
   move(n) {
+    this.blind.stop();
     this.leaveLesson(n);
+    this.say("");
     this.moving = true;
-    this.serial += 1; // answers to earlier wishes come too late
+    this.turn();
     this.settled();
     const facts = this.ahead(n);
     if (facts) this.present(facts, true);
@@ -96,22 +103,51 @@ export class Compare {
     return { photo, n: this.levels.value, large, peers, serial: this.serial, ...more };
   }
 
+  // Answers to earlier wishes, and what is left of one that nobody asked for here, come too late.
+  turn() {
+    this.serial += 1;
+    this.overtaken = this.unasked;
+  }
+
+  heeds({ serial }) {
+    if (serial > 0) return serial === this.serial;
+    this.unasked = serial;
+    return serial !== this.overtaken;
+  }
+
   // No answer is waited for any more.
   settled() {
     clearTimeout(this.slow);
-    clearTimeout(this.slower);
+    this.waits = false;
     this.viewer.wait("");
   }
 
-  ask(more) {
-    this.serial += 1;
+  // An answer is on its way, or what is still missing of it.
+  expect() {
     this.settled();
+    this.waits = true;
     this.slow = setTimeout(() => this.viewer.wait("Working …"), 700);
-    this.slower = setTimeout(() => this.busy(), 6000);
+  }
+
+  ask(more) {
+    this.turn();
+    if (this.waits) this.send(this.wish(more), "submit"); // what is being made can end
+    this.expect();
     this.send(this.wish(more), "input");
   }
 
-  busy() { this.viewer.wait("Many visitors at once; your move is waiting."); }
+  busy() {
+    clearTimeout(this.slow);
+    this.viewer.wait("Many visitors at once; your move is waiting.");
+  }
+
+  // A file is on its way to become the own photo; what was made ahead of the one before goes.
+  brought() {
+    this.expect();
+    if (this.state.photo !== OWN) return;
+    clearTimeout(this.reload);
+    halt();
+  }
 
   // Gradio's part of the page may come later than ours.
   send(wish, event, tries = 100) {
@@ -120,10 +156,16 @@ export class Compare {
   }
 
   answered(facts) {
-    if (facts.serial > 0 && facts.serial !== this.serial) return;
-    this.settled();
-    if (facts.message !== undefined) this.say(facts.message);
-    if (facts.failed) return;
+    if (!this.heeds(facts)) return;
+    if (facts.crowded) return this.busy();
+    if (facts.message) this.say(facts.message);
+    if (facts.failed) {
+      this.settled();
+      this.loadFrames();
+      return;
+    }
+    if (!this.isOf(facts)) this.blind.stop();
+    this.leaveLesson(facts.n);
     const { folder } = this;
     const other = facts.photo !== this.state.photo;
     this.state.photo = facts.photo;
@@ -149,6 +191,14 @@ export class Compare {
     large.setAttribute("aria-pressed", this.state.large);
     this.present(facts);
     this.remember();
+    if (facts.complete && this.hasSides(facts)) this.settled();
+    else this.expect();
+    this.blind.ready();
+  }
+
+  // Whether facts are of what is shown: the same photo, N and settings.
+  isOf(facts) {
+    return ["photo", "name", "n", "model", "coder", "effort"].every((key) => facts[key] === this.facts[key]);
   }
 
   // Shows facts: names, notes, figures, links and, unless they are on their way, both pictures.
@@ -167,21 +217,32 @@ export class Compare {
     verdict.innerHTML = facts.cards;
     this.$("#source").textContent = facts.source;
     const links = [["#download-qann", facts.qann], ["#download-png", facts.sides.restored?.url]];
-    for (const [link, url] of links) if (url) this.$(link).href = url;
+    for (const [link, url] of links) {
+      if (url) this.$(link).href = url;
+      else this.$(link).removeAttribute("href");
+    }
     this.presentChips(facts);
     codeFor(this.root, facts);
   }
 
   async presentSide(place, facts, moving) {
+    if (this.blind.running) return;
     const name = this.state[place];
     const side = facts.sides[name];
-    if (!side || this.blind.running) return;
     const label = this.$(`.chip[data-side=${name}]`).firstChild.textContent;
+    const photo = `${facts.photo} ${facts.name}`;
+    if (!side) {
+      this.viewer.tag(place, label, "…");
+      this.viewer.lack(place, photo !== this.shown[place]);
+      return;
+    }
+    this.shown[place] = photo;
     const both = new Set([this.state.left, this.state.right]);
     const same = name === "restored" && both.has("quantized") ? ", the same file" : "";
     this.viewer.tag(place, label, side.note + same);
     let url = (moving && side.moving) || side.url;
     if (this.state.errors && !moving && name !== "original") {
+      this.viewer.tag(place, `Errors of ${label}`, `8 times as bright · ${side.note}`);
       url = await errorMap(facts.sides.original.url, side.url);
       if (facts !== this.facts) return;
     }
@@ -212,12 +273,10 @@ export class Compare {
 
   setSide(place, name) {
     this.blind.stop();
+    this.leaveLesson();
     this.state[place] = name;
-    if (this.facts.sides[name]) this.present(this.facts);
-    else {
-      this.presentChips(this.facts);
-      this.ask();
-    }
+    this.present(this.facts);
+    if (!this.facts.sides[name]) this.ask();
     this.remember();
   }
 
@@ -233,8 +292,10 @@ export class Compare {
     this.levels.snaps = Boolean(this.folder);
     this.levels.set(n);
     this.chooseThumbnail();
-    this.serial += 1; // answers to earlier wishes come too late
+    this.say("");
+    this.turn();
     this.settled();
+    this.send(this.wish());
     this.frames = {};
     const { folder } = this;
     const found = folder ? (await framesIn(folder)).frames : {};
@@ -286,9 +347,9 @@ export class Compare {
         this.ask();
       } else if (button.id === "blind") this.blind.start();
       else if (button.id === "choose-own") document.querySelector("#upload input[type=file]")?.click();
-      else if (button.id === "share") this.share();
+      else if (button.id === "share") this.links.share();
       else if (button.id === "target-go") this.target();
-      else if (button.dataset.copy) this.copy(this.$(`#code .${button.dataset.copy}`).textContent, "Copied.");
+      else if (button.dataset.copy) this.links.copy(this.$(`#code .${button.dataset.copy}`).textContent, "Copied.");
     });
     this.$("#target-value").addEventListener("keydown", (event) => {
       if (event.key === "Enter") this.target();
@@ -303,30 +364,6 @@ export class Compare {
     return this.ask({ bytes });
   }
 
-  share() {
-    const own = this.state.photo === OWN;
-    this.copy(new URL(this.address(), location.href).href,
-      own ? "Link copied; your own photo is not in it." : "Link copied.");
-  }
-
-  async copy(text, done) {
-    try {
-      await navigator.clipboard.writeText(text);
-      this.say(done);
-    } catch {
-      this.say(text);
-    }
-  }
-
-  address() {
-    const { photo, left, right } = this.state;
-    const query = new URLSearchParams(location.search);
-    for (const [key, value] of Object.entries({ n: this.levels.value, left, right })) query.set(key, value);
-    if (photo === OWN) query.delete("photo");
-    else query.set("photo", photo);
-    return `?${query}`;
-  }
-
   // The server forgets photos that nobody looks at, and does not see what was made ahead.
   stay() {
     if (this.state.photo !== OWN || Date.now() - (this.stayed ?? 0) < STAY_MS) return;
@@ -337,28 +374,6 @@ export class Compare {
   // In the address, and for the events that begin elsewhere, as an upload or another tab.
   remember() {
     this.send(this.wish());
-    if (this.linked) history.replaceState(history.state, "", this.address());
-    this.linked = true;
-  }
-
-  // A link to a photo, N, sides and tab.
-  follow(query) {
-    for (const place of ["left", "right"]) {
-      const side = query.get(place);
-      if (side && this.$(`.chip[data-side="${CSS.escape(side)}"]`)) this.state[place] = side;
-    }
-    const named = query.get("photo");
-    const photo = this.$(`#gallery button[data-photo="${CSS.escape(named ?? "")}"]`)?.dataset.photo;
-    const typed = Math.round(Number(query.get("n")));
-    const n = typed ? Math.min(this.levels.high, Math.max(this.levels.low, typed)) : undefined;
-    if (named && !photo) this.say(`There is no photo called “${named}” in the gallery.`);
-    if (photo || n || query.has("left") || query.has("right")) this.go({ photo, n });
-    const tab = query.get("tab");
-    const open = (tries) => {
-      const button = document.getElementById(`tab-${tab}-button`);
-      if (button) button.click();
-      else if (tries) setTimeout(() => open(tries - 1), 100);
-    };
-    if (/^[a-z]+$/.test(tab ?? "")) open(50);
+    this.links.write();
   }
 }

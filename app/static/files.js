@@ -13,7 +13,24 @@ const take = (file, tries = 20) => {
   input.dispatchEvent(new Event("change", { bubbles: true }));
 };
 
-export function acceptFiles() {
+const MAX_BYTES = 30e6; // as app/page.py has it
+
+// Photos are on their way from here on: ``began`` hears of each, ``refused`` why one is not.
+export function acceptFiles(began, refused) {
+  const check = (event, file) => {
+    if (!file) return;
+    if (file.size <= MAX_BYTES) return began();
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    refused(`This file has ${(file.size / 1e6).toFixed(0)} MB; the page takes up to 30 MB.`);
+  };
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("#upload input[type=file]")) return;
+    check(event, event.target.files[0]);
+  }, true);
+  document.addEventListener("drop", (event) => {
+    if (event.target.closest?.("#upload")) check(event, event.dataTransfer?.files[0]);
+  }, true);
   document.addEventListener("paste", (event) => {
     const image = [...(event.clipboardData?.files ?? [])].find((f) => f.type.startsWith("image/"));
     if (!image) return;

@@ -22,11 +22,19 @@ export async function framesIn(folder) {
 // They are no longer there.
 export function forget(folder) { indexes.delete(folder); }
 
+let newest = 0;
+
+// Ends what is being fetched.
+export function halt() { newest += 1; }
+
 // Fetches the small pictures of all values of N, nearest first, when nothing else is going on.
 export function prefetch(frames, n) {
   const order = Object.values(frames).sort((a, b) => Math.abs(Math.log(a.n / n)) - Math.abs(Math.log(b.n / n)));
   const urls = order.flatMap((facts) => ["quantized", "restored"].map((side) => facts.sides[side].moving));
+  halt();
+  const number = newest;
   const next = () => {
+    if (number !== newest) return;
     const url = urls.find((candidate) => !fetched.has(candidate));
     if (!url) return;
     const image = new Image();

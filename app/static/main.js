@@ -10,7 +10,7 @@ patient(
   () => window.qann.compare?.busy(),
   () => window.qannListen?.(),
 );
-acceptFiles();
+acceptFiles(() => window.qann.compare?.brought(), (text) => window.qann.compare?.say(text));
 
 // Gradio's slider reports a release for the pointer only.
 let pause;

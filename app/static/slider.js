@@ -75,11 +75,10 @@ export class Levels {
   typed() {
     const typed = Number(this.number.value);
     const n = Math.min(this.high, Math.max(this.low, Math.round(typed || this.value)));
-    if (!this.number.value || n !== typed) {
-      this.say(`N is a whole number from ${this.low} to ${this.high} here; ${n} is taken.`);
-    } else this.say("");
+    const wrong = !this.number.value || n !== typed;
     this.set(n);
     this.onMove(n);
-    this.onRest(n, true);
+    if (wrong) this.say(`N is a whole number from ${this.low} to ${this.high} here; ${n} is taken.`);
+    this.onRest(n);
   }
 }

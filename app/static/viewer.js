@@ -28,6 +28,7 @@ export class Viewer {
     const token = ++this.tokens[index];
     if (image.getAttribute("src") === url) {
       this.busy(index, false);
+      image.classList.remove("lacking", "gone");
       return true;
     }
     this.busy(index, true);
@@ -38,8 +39,18 @@ export class Viewer {
     if (!fresh.naturalWidth) return null;
     this.busy(index, false);
     image.src = url;
+    image.classList.remove("lacking", "gone");
     if (alt) image.alt = alt;
     return true;
+  }
+
+  // What belongs here is still being made: the old picture is faded, or that of another photo gone.
+  lack(place, gone) {
+    const index = place === "left" ? 0 : 1;
+    this.tokens[index] += 1;
+    this.busy(index, false);
+    this.images[index].classList.add("lacking");
+    this.images[index].classList.toggle("gone", gone);
   }
 
   busy(index, is) {

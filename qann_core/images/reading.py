@@ -87,9 +87,9 @@ def read_image(source: str | Path | bytes | BinaryIO) -> LoadedImage:
             or MAX_SIDE; the size is checked before any pixel is decoded.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _read(io.BytesIO(source), "The image")
+        return _read(io.BytesIO(source), "The file")
     if not isinstance(source, (str, os.PathLike)):
-        return _read(source, f"The image {getattr(source, 'name', '')}".rstrip())
+        return _read(source, f"The file {getattr(source, 'name', '')}".rstrip())
     with _open_path(Path(source)) as file:
         return _read(file, str(source))
 

@@ -18,7 +18,7 @@ gr = pytest.importorskip("gradio")
 from diffusers import AutoencoderKL  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from app import choice, compress, page, photos, pictures, session  # noqa: E402
+from app import choice, compress, cores, page, photos, pictures, session  # noqa: E402
 from app.compare import cards, events  # noqa: E402
 from app.curves import sweeps  # noqa: E402
 from app.examples import credits  # noqa: E402
@@ -196,6 +196,25 @@ def test_a_file_that_cannot_be_read_is_answered(tmp_path):
     with pytest.warns(UserWarning, match="not an image"):
         (part,) = events.bring(one, wish(40), "default", "brotli", False)
     assert json.loads(part)["failed"] and one.own is None
+
+
+def test_an_answer_ends_where_a_newer_wish_is_told(pixels):
+    one = visit_with(photos.Photo("leaves", pixels))
+    parts = events.answer(one, wish(60), "default", "brotli", False)
+    assert not json.loads(next(parts))["complete"]
+    events.hear(one, wish(70, serial=8))
+    assert answers(parts) == []
+    assert one.present()[1].levels == 60, "what was begun can be asked for"
+    *_, last = answers(events.answer(one, wish(70, serial=8), "default", "brotli", False))
+    assert last["n"] == 70 and last["serial"] == 8
+
+
+def test_that_others_wait_is_said_first(pixels, monkeypatch):
+    one = visit_with(photos.Photo("leaves", pixels))
+    monkeypatch.setattr(cores, "crowded", lambda: True)
+    first, *parts = answers(events.answer(one, wish(60), "default", "brotli", False))
+    assert first["crowded"] and first["serial"] == 7
+    assert parts[-1]["complete"] and not any("crowded" in part for part in parts)
 
 
 def test_another_tab_sees_what_the_browser_shows():

@@ -94,6 +94,17 @@ def test_sweep_stops_and_goes_on_where_it_was(small):
     assert (following.kind, following.setting) not in settings
 
 
+def test_a_sweep_is_shown_by_the_measure_that_is_chosen_meanwhile(small):
+    one = visit_of(small)
+    steps = events.compute(one, "PSNR")
+    next(steps)
+    next(steps)
+    events.draw(one, "SSIM")
+    events.stop(one)
+    *_, last = steps
+    assert "SSIM at" in last[1] and "PSNR at" not in last[1]
+
+
 def test_quantizers_are_a_family_of_curves_that_shares_the_codecs_points(small):
     one = visit_of(small)
     *_, last = events.compute(one, "PSNR", sweeps.QUANTIZERS)
