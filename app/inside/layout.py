@@ -15,7 +15,7 @@ import gradio as gr
 
 from qann_core.common.limits import MAX_LEVELS, MIN_LEVELS
 
-from ..choice import MAX_SLIDER, slider_range
+from ..choice import MAX_SLIDER, slider_range, within
 from ..compare import events as compare
 from ..compare.layout import CompareTab
 from ..session import Visit
@@ -102,7 +102,6 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
                 MIN_LEVELS, MAX_SLIDER, step=1, label="N, the number of distinct values",
                 buttons=[], elem_id="inside-levels", scale=3, min_width=190,
             )  # fmt: skip
-        levels.preprocess = _typed
         gr.Markdown(words.INTRO)
         for part in PARTS:
             _build_part(visit, part)
@@ -115,7 +114,7 @@ def build(visit: gr.State, tab: gr.Tab, other: CompareTab) -> None:
         toasted(enter), [visit, *other.shown], [now, levels], queue=False,
         api_visibility="private", show_progress="hidden", trigger_mode="always_last",
     )  # fmt: skip
-    levels.release(toasted(move), [visit, levels], [levels, now, other.answer], **compare.MOVE)
+    levels.release(toasted(move), [visit, levels], [now, other.answer], **compare.MOVE)
 
 
 def enter(visit: Visit, *shown: Any) -> list[Any]:
@@ -129,28 +128,13 @@ def enter(visit: Visit, *shown: Any) -> list[Any]:
 def move(visit: Visit, levels: int | None) -> Iterator[list[Any]]:
     """N was moved here: the small picture shows it, the Compare tab follows, and the parts do."""
     if levels == visit.inside_levels:  # a number field tells it once more when it loses the focus
-        yield [gr.skip()] * 3
+        yield [gr.skip(), gr.skip()]
         return
+    visit.inside_levels = levels
     photo, result = visit.present()
-    wanted = _allowed(levels, result.levels, *slider_range(photo.choice.model))
-    visit.inside_levels = wanted
-    yield [wanted, gr.skip(), gr.skip()]
-    for answer in compare.move(visit, wanted):
-        yield [gr.skip(), gr.skip(), answer]
-    yield [gr.skip(), _now(visit), gr.skip()]
-
-
-def _typed(value: Any) -> int | None:
-    """What a slider's number field holds; Gradio's own raises an error where it is out of range."""
-    return round(value) if isinstance(value, int | float) else None
-
-
-def _allowed(levels: int | None, otherwise: int, low: int, high: int) -> int:
-    """N as it is taken from a number field; says so where that is another."""
-    taken = otherwise if levels is None else min(max(levels, low), high)
-    if taken != levels:
-        gr.Info(f"N is a whole number from {low} to {high} here; {taken} is taken.")
-    return taken
+    for answer in compare.move(visit, within(levels, result.levels, photo.choice.model)):
+        yield [gr.skip(), answer]
+    yield [_now(visit), gr.skip()]
 
 
 def _now(visit: Visit) -> str:
@@ -198,7 +182,6 @@ def _build_assumed(visit: gr.State) -> None:
             elem_id="assumed-levels", scale=3, min_width=260,
         )  # fmt: skip
         every = gr.Button("Try several values", size="sm", min_width=130, elem_id="assume-nine")
-    assumed.preprocess = _typed
     shown = _element("assumed", 440, ARTICLE_JS)
 
     def begin(visit: Visit) -> list[Any]:
@@ -208,11 +191,12 @@ def _build_assumed(visit: gr.State) -> None:
         slider = gr.update(minimum=low, maximum=high, value=true)
         return [slider, _marked(opened, restoration.assumed(opened, true))]
 
-    def assume(visit: Visit, levels: int | None) -> list[Any]:
+    def assume(visit: Visit, levels: int | None) -> str:
         opened = _opened(visit)
-        low, *_, high = assumptions(opened.levels)
-        wanted = _allowed(levels, opened.levels, low, high)
-        return [wanted, _marked(opened, restoration.assumed(opened, wanted))]
+        true = opened.levels
+        low, *_, high = assumptions(true)
+        wanted = true if levels is None else min(max(levels, low), high)
+        return _marked(opened, restoration.assumed(opened, wanted))
 
     def assume_every(visit: Visit) -> Iterator[list[Any]]:
         opened = _opened(visit)
@@ -220,5 +204,5 @@ def _build_assumed(visit: gr.State) -> None:
             yield [levels, _marked(opened, restoration.assumed(opened, levels))]
 
     shown.input(toasted(begin), [visit], [assumed, shown], **ONE_BY_ONE)
-    assumed.release(toasted(assume), [visit, assumed], [assumed, shown], **ONE_BY_ONE)
+    assumed.release(toasted(assume), [visit, assumed], shown, **ONE_BY_ONE)
     every.click(toasted(assume_every), [visit], [assumed, shown], **ONE_BY_ONE)

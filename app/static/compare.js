@@ -42,6 +42,12 @@ export class Compare {
 
   say(text) { this.$("#message").textContent = text ?? ""; }
 
+  // A file that is not even sent, from wherever on the page it came.
+  refuse(text) {
+    this.say(text);
+    this.$("#message").scrollIntoView({ block: "nearest" });
+  }
+
   // Where results of this photo are that were made ahead, if there are any.
   get folder() {
     const { photo } = this.state;
@@ -118,20 +124,19 @@ export class Compare {
   // No answer is waited for any more.
   settled() {
     clearTimeout(this.slow);
-    this.waits = false;
     this.viewer.wait("");
   }
 
   // An answer is on its way, or what is still missing of it.
   expect() {
     this.settled();
-    this.waits = true;
     this.slow = setTimeout(() => this.viewer.wait("Working …"), 700);
   }
 
   ask(more) {
     this.turn();
-    if (this.waits) this.send(this.wish(more), "submit"); // what is being made can end
+    if (this.owed) this.send(this.wish(more), "submit"); // what is being made can end
+    this.owed = true;
     this.expect();
     this.send(this.wish(more), "input");
   }
@@ -156,6 +161,7 @@ export class Compare {
   }
 
   answered(facts) {
+    if (facts.complete || facts.failed) this.owed = false;
     if (!this.heeds(facts)) return;
     if (facts.crowded) return this.busy();
     if (facts.message) this.say(facts.message);

@@ -1,6 +1,7 @@
 // Starts the page's own parts as soon as Gradio has put their HTML there.
 import { Compare } from "./compare.js";
 import { acceptFiles } from "./files.js";
+import { steadySliders } from "./gradio_sliders.js";
 import { equip } from "./viewer.js";
 import { patient } from "./waiting.js";
 
@@ -10,18 +11,9 @@ patient(
   () => window.qann.compare?.busy(),
   () => window.qannListen?.(),
 );
-acceptFiles(() => window.qann.compare?.brought(), (text) => window.qann.compare?.say(text));
+acceptFiles(() => window.qann.compare?.brought(), (text) => window.qann.compare?.refuse(text));
 
-// Gradio's slider reports a release for the pointer only.
-let pause;
-const RELEASES = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home",
-  "End", "Enter"];
-document.addEventListener("keyup", (event) => {
-  const input = event.target;
-  if (!input.closest?.("#inside-levels, #assumed-levels") || !RELEASES.includes(event.key)) return;
-  clearTimeout(pause);
-  pause = setTimeout(() => input.dispatchEvent(new PointerEvent("pointerup", { bubbles: true })), 250);
-});
+steadySliders();
 
 const look = () => {
   const root = document.querySelector(".compare");

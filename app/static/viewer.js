@@ -192,7 +192,7 @@ export class Viewer {
   }
 
   press(event) {
-    if (event.target.closest(".tools") || event.button > 0) return;
+    if (event.target.closest(".tools") || event.button > 0 || !this.size) return;
     this.size.box = this.root.getBoundingClientRect();
     this.entered = event.pointerType === "mouse";
     this.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });

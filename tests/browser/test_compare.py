@@ -276,6 +276,7 @@ def test_divider_by_mouse_and_by_keyboard(open_page):
     page = open_page()
     divider = page.locator("#picture .divider")
     now = "Number(document.querySelector('#picture .divider').ariaValueNow)"
+    page.wait_for_function(f"{LEFT}.naturalWidth")
     assert 42 <= page.evaluate(now) <= 45, "it runs through the face"
     box = page.locator("#picture").bounding_box()
     page.mouse.move(box["x"] + 100, box["y"] + 100)

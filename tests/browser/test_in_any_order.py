@@ -115,12 +115,13 @@ def test_n_out_of_range_is_said_on_the_tab_inside(open_page, typed, taken):
     number = page.locator("#inside-levels input[type=number]")
     number.fill(str(typed))
     number.press("Enter")
-    toast = page.wait_for_selector("[data-testid=toast-body]")
-    assert f"from 16 to 400 here; {taken} is taken" in toast.inner_text()
+    said = number.evaluate("(field) => field.validationMessage")
+    assert said == f"N is a whole number from 16 to 400 here; {taken} is taken."
     page.wait_for_selector(f"#inside-now :text('N = {taken}')")
     page.wait_for_function(
         "(n) => document.querySelector('#inside-levels input[type=number]').value == n", arg=taken
     )
+    assert page.locator("[data-testid=toast-body]").count() == 0
 
 
 def test_a_target_can_be_set_on_a_phone(open_page):
