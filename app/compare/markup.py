@@ -95,7 +95,7 @@ def _levels(found: dict[str, Any]) -> str:
         "type='number' id='target-value' min='0' step='any' aria-label='Target size'></label>"
         "<select id='target-unit' aria-label='Unit of the target'><option value='kB'>kB</option>"
         "<option value='bpp'>bits per pixel</option></select>"
-        "<button type='button' id='target-go'>Find N</button></div></details></div>"
+        "<button type='button' class='button' id='target-go'>Find N</button></div></details></div>"
         "<p id='message' role='status'></p>"
     )
 
