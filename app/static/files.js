@@ -14,11 +14,12 @@ const take = (file, tries = 20) => {
 };
 
 const MAX_BYTES = 30e6; // as app/page.py has it
+const LATE_KINDS = /\.(heic|heif|avif|jxl)$/i; // pictures that not every browser knows as such
 
 // Photos are on their way from here on: ``began`` hears of each, ``refused`` why one is not.
 export function acceptFiles(began, refused) {
   const check = (event, file) => {
-    if (!file) return;
+    if (!file?.type.startsWith("image/") && !LATE_KINDS.test(file?.name)) return; // Gradio says so
     if (file.size <= MAX_BYTES) return began();
     event.preventDefault();
     event.stopImmediatePropagation();

@@ -173,6 +173,7 @@ def test_refuses_what_is_no_photo_and_goes_on(open_page, photo, tmp_path):
         upload(page, tmp_path / name)
         assert re.search(words, toast(page)), name
         assert page.locator(CARDS).inner_text() == shown
+        assert page.locator("#picture .waiting").text_content() == ""
         page.wait_for_selector("#upload input[type=file]", state="attached")
     set_levels(page, 77)
 
