@@ -89,7 +89,7 @@ def test_sentences_go_when_they_are_no_longer_true(open_page):
     type_n(page, 41)
     assert page.locator("#message").inner_text() == ""
     page.locator("#lesson-2").click()
-    assert "N = 65" in page.locator("#lesson").inner_text()
+    page.wait_for_selector("#lesson:has-text('N = 65')")
     page.locator(".chips[data-place=left] .chip[data-side=original]").click()
     assert page.locator("#lesson").text_content() == ""
 
