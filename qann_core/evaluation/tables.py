@@ -235,4 +235,7 @@ def _of_columns(columns: Sequence[Sequence[str]]) -> str:
 
 
 def _shown(value: float | None, form: str) -> str:
-    return "n/a" if value is None else format(value, form)
+    if value is None:
+        return "n/a"
+    text = format(value, form)
+    return format(abs(value), form) if float(text) == 0 else text  # no "-0.0"
