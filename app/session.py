@@ -29,7 +29,7 @@ from .photos import Photo, latents_pool, on_disk, quick_copy
 KEEP_SECONDS = 30 * 60
 """A visit that is not used for so long is forgotten."""
 
-_TIDY_SECONDS = 10
+_TIDY_SECONDS = 3
 """How often unused visits are forgotten, and free memory is given back."""
 
 KEPT_RESULTS = 8

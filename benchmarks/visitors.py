@@ -27,6 +27,9 @@ from page_latency import demo
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
+REST_SECONDS = 15
+"""After so long the server has given memory back that it does not use."""
+
 PHOTO = ROOT / "assets" / "examples" / "stream.jpg"
 
 
@@ -145,12 +148,19 @@ def main() -> None:
         asyncio.run(measure(url, options))
         status = Path(f"/proc/{process}/status")
         if status.exists():
-            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
             ticks = status.with_name("stat").read_text().rsplit(")", 1)[1].split()[11:13]
             seconds = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
-            print(f"server: {int(fields['VmRSS'].split()[0]) / 1024:.0f} MB, at most "
-                  f"{int(fields['VmHWM'].split()[0]) / 1024:.0f} MB, {seconds:.0f} s of processor "
-                  "time since its start")  # fmt: skip
+            now, most = memory(status)
+            time.sleep(REST_SECONDS)
+            print(f"server: {now:.0f} MB, {REST_SECONDS} s later {memory(status)[0]:.0f} MB, at "
+                  f"most {most:.0f} MB, {seconds:.0f} s of processor time")  # fmt: skip
+
+
+def memory(status: Path) -> tuple[float, float]:
+    """Resident memory of a process in millions of bytes: now, and at most so far."""
+    fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    now, most = (int(fields[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM"))
+    return now, most
 
 
 if __name__ == "__main__":
