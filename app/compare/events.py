@@ -309,7 +309,10 @@ def wire(tab: CompareTab) -> None:
         lambda: None, api_visibility="private", concurrency_limit=None, trigger_mode="multiple"
     )
     chosen = [tab.model.input, tab.coder.input, tab.optimise.input]
-    gr.on(chosen, toasted(change_choice), settings, [tab.answer, tab.coder, tab.optimise], **MOVE)
+    gr.on(
+        chosen, toasted(change_choice), settings, [tab.answer, tab.coder, tab.optimise],
+        js="(...values) => { window.qann.compare.changes(); return values; }", **MOVE,
+    )  # fmt: skip
     for place, came, take in (
         (tab.upload, tab.upload.upload, take_upload),
         (tab.camera, tab.camera.input, take_snapshot),

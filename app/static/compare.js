@@ -141,6 +141,12 @@ export class Compare {
     this.send(this.wish(more), "input");
   }
 
+  // Gradio asks: another model, coder or effort was chosen.
+  changes() {
+    this.owed = true;
+    this.expect();
+  }
+
   busy() {
     clearTimeout(this.slow);
     this.viewer.wait("Many visitors at once; your move is waiting.");

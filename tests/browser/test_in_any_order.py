@@ -94,6 +94,17 @@ def test_sentences_go_when_they_are_no_longer_true(open_page):
     assert page.locator("#lesson").text_content() == ""
 
 
+def test_an_effort_shows_that_it_is_working(open_page, photo):
+    page = open_page()
+    upload(page, photo, "leaves")
+    page.wait_for_selector("#verdict[data-complete=true]")
+    page.locator("#codec-settings button").first.click()
+    page.locator("#optimise input").check()
+    page.wait_for_selector("#picture .waiting:has-text('Working')")
+    page.wait_for_selector("#verdict[data-effort='4'][data-complete=true]")
+    assert page.locator("#picture .waiting").text_content() == ""
+
+
 def test_a_newer_wish_ends_the_answer_before_it(open_page, large):
     page = open_page()
     upload(page, large, "meadow")
