@@ -15,7 +15,7 @@ from qann_core.metrics import bits_per_pixel, psnr, ssim, ssimulacra2
 from qann_core.quantization import QuantizedLatents
 
 from . import cores
-from .choice import Choice, codec_of, pack, slider_range
+from .choice import DEFAULT_CODER, Choice, codec_of, pack, slider_range
 from .matching import PeerResult, at_bytes, bytes_at_psnr, finest
 from .photos import Photo
 from .pictures import closer_look, lossless_bytes
@@ -118,11 +118,11 @@ def _draft(photo: Photo, levels: int) -> tuple[Draft, QuantizedLatents]:
     codec = codec_of(choice.model)
     quantized = codec.quantize(photo.latents(choice.model), levels, choice.effort)
     quantize_seconds = time.perf_counter() - started
+    one_core = choice.coder == DEFAULT_CODER  # the other one is a network
+    packing = cores.beside().submit(_packed, quantized, choice) if one_core else None
     plain = codec.decode(quantized, restore=False)
     quantized_file = cores.beside().submit(lossless_bytes, plain)
-    started = time.perf_counter()
-    data = pack(quantized, choice)
-    pack_seconds = time.perf_counter() - started
+    data, pack_seconds = packing.result() if packing else _packed(quantized, choice)
     draft = Draft(
         levels=quantized.levels,
         step=quantized.step,
@@ -133,6 +133,13 @@ def _draft(photo: Photo, levels: int) -> tuple[Draft, QuantizedLatents]:
         encode_seconds=quantize_seconds + pack_seconds,
     )
     return draft, quantized
+
+
+def _packed(quantized: QuantizedLatents, choice: Choice) -> tuple[bytes, float]:
+    """The file, and how many seconds it took."""
+    started = time.perf_counter()
+    data = pack(quantized, choice)
+    return data, time.perf_counter() - started
 
 
 def _result(photo: Photo, draft: Draft, quantized: QuantizedLatents) -> Result:
