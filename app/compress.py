@@ -118,8 +118,9 @@ def _draft(photo: Photo, levels: int) -> tuple[Draft, QuantizedLatents]:
     codec = codec_of(choice.model)
     quantized = codec.quantize(photo.latents(choice.model), levels, choice.effort)
     quantize_seconds = time.perf_counter() - started
-    one_core = choice.coder == DEFAULT_CODER  # the other one is a network
-    packing = cores.beside().submit(_packed, quantized, choice) if one_core else None
+    # The other coder is a network, and in a crowd no core is free.
+    aside = choice.coder == DEFAULT_CODER and not cores.crowded()
+    packing = cores.beside().submit(_packed, quantized, choice) if aside else None
     plain = codec.decode(quantized, restore=False)
     quantized_file = cores.beside().submit(lossless_bytes, plain)
     data, pack_seconds = packing.result() if packing else _packed(quantized, choice)
