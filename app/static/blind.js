@@ -1,5 +1,6 @@
 // Two pictures of the same bytes without names: which is better? The tally stays in this browser.
 const NAMES = { restored: "QANN", jpeg: "JPEG", webp: "WebP", avif: "AVIF" };
+const RIVALS = ["jpeg", "webp", "avif"];
 const KEY = "qann-blind-test";
 
 export class BlindTest {
@@ -17,19 +18,20 @@ export class BlindTest {
     try { return JSON.parse(localStorage.getItem(KEY)) ?? {}; } catch { return {}; }
   }
 
+  // Codecs that the server is asked for, whatever is shown.
+  get wanted() { return this.pending ? RIVALS : []; }
+
+  get allKnown() { return RIVALS.every((name) => this.compare.facts.sides[name]); }
+
   start() {
     const { facts } = this.compare;
-    const rivals = ["jpeg", "webp", "avif"].filter((name) => facts.sides[name]?.met);
-    if (!rivals.length) {
-      const known = ["jpeg", "webp", "avif"].every((name) => facts.sides[name]);
-      this.pending = false;
-      if (known) return this.compare.say("No other codec gets down to these bytes here; raise N for a blind test.");
-      this.compare.wanted = ["jpeg", "webp", "avif"];
-      this.pending = true;
+    const rivals = RIVALS.filter((name) => facts.sides[name]?.met);
+    this.pending = !rivals.length && !this.allKnown;
+    if (this.pending) {
       this.compare.ask();
       return this.compare.say("The other codecs are being made; the test begins then.");
     }
-    this.pending = false;
+    if (!rivals.length) return this.compare.say("No other codec gets down to these bytes here; raise N for a blind test.");
     this.facts = facts;
     const rival = rivals[Math.floor(Math.random() * rivals.length)];
     this.pair = Math.random() < 0.5 ? ["restored", rival] : [rival, "restored"];
@@ -50,8 +52,7 @@ export class BlindTest {
 
   // More is known of what is shown: a test that was asked for begins once all is.
   ready() {
-    const { complete, sides } = this.compare.facts;
-    if (this.pending && complete && ["jpeg", "webp", "avif"].every((name) => sides[name])) this.start();
+    if (this.pending && this.compare.facts.complete && this.allKnown) this.start();
   }
 
   chosen(index) {
@@ -77,7 +78,6 @@ export class BlindTest {
   stop() {
     if (this.pending) this.compare.say("");
     this.pending = false;
-    this.compare.wanted = [];
     if (!this.running) return;
     this.running = false;
     this.box.hidden = true;

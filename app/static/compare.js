@@ -2,7 +2,7 @@
 import { equip, viewers } from "./viewer.js";
 import { Levels } from "./slider.js";
 import { forget, framesIn, halt, prefetch } from "./frames.js";
-import { errorMap } from "./errors.js";
+import { GAIN, errorMap } from "./errors.js";
 import { BlindTest } from "./blind.js";
 import { Links } from "./links.js";
 import { codeFor } from "./code.js";
@@ -29,8 +29,7 @@ export class Compare {
       (n) => this.move(n), (n) => this.rest(n), (text) => this.say(text));
     this.levels.snaps = true;
     this.facts = opening;
-    const photo = `${opening.photo} ${opening.name}`;
-    this.shown = { left: photo, right: photo }; // whose pictures they are
+    this.shown = {}; // whose picture is on each side
     this.blind = new BlindTest(this, this.$("#blind-test"));
     this.lesson = opening.n; // the first one's text stands on the page
     this.links = new Links(this);
@@ -105,7 +104,7 @@ export class Compare {
 
   wish(more = {}) {
     const { photo, left, right, large } = this.state;
-    const peers = PEERS.filter((peer) => [left, right, ...(this.wanted ?? [])].includes(peer));
+    const peers = PEERS.filter((peer) => [left, right, ...this.blind.wanted].includes(peer));
     return { photo, n: this.levels.value, large, peers, serial: this.serial, ...more };
   }
 
@@ -254,7 +253,7 @@ export class Compare {
     this.viewer.tag(place, label, side.note + same);
     let url = (moving && side.moving) || side.url;
     if (this.state.errors && !moving && name !== "original") {
-      this.viewer.tag(place, `Errors of ${label}`, `8 times as bright · ${side.note}`);
+      this.viewer.tag(place, `Errors of ${label}`, `${GAIN} times as bright · ${side.note}`);
       url = await errorMap(facts.sides.original.url, side.url);
       if (facts !== this.facts) return;
     }
